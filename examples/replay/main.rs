@@ -1,0 +1,169 @@
+//! Runs a history of commands through the engine.
+//!
+//! Commands in, one `{"at":…,"command":{…}}` a line; one line out for each, with the reply and the
+//! signals as they go over the wire, and to whom.
+//!
+//! `cargo run --release --example replay -- --quiet history.jsonl.gz`
+
+mod summary;
+
+use std::fmt::{self, Display};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use disband::{
+    Command, CommandResult, Config, Engine, GroupId, Quotas, Reply, Timestamp, UserId, wire,
+};
+use flate2::read::MultiGzDecoder;
+use serde::{Deserialize, Serialize};
+
+use summary::Summary;
+
+/// Runs a history of commands through the engine.
+#[derive(Parser)]
+struct Options {
+    /// The commands, one `{"at":…,"command":{…}}` a line; `.gz` is unpacked. Standard input if left
+    /// out, or `-`.
+    history: Option<PathBuf>,
+    /// The engine's configuration, as JSON; what it leaves out is the default.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Never refuse anything as too fast, whatever the configuration says.
+    #[arg(long)]
+    no_limits: bool,
+    /// A summary at the end, instead of a line for each command.
+    #[arg(long)]
+    quiet: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    at: Timestamp,
+    command: Command<UserId, GroupId>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    reply: wire::Reply<'a, UserId>,
+    signals: Vec<Delivery<'a>>,
+}
+
+#[derive(Serialize)]
+struct Delivery<'a> {
+    frame: wire::Frame<'a, UserId, GroupId>,
+    to: Vec<UserId>,
+}
+
+/// Why a run stopped, and with which exit status.
+enum Stop {
+    /// 2: what came in is not what it should be.
+    Input(String),
+    /// 1: the world around failed.
+    Io(io::Error),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Stop::Io(error)
+    }
+}
+
+impl Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stop::Input(cause) => f.write_str(cause),
+            Stop::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Who reads us has seen enough.
+        Err(Stop::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(stop) => {
+            eprintln!("replay: {stop}");
+            ExitCode::from(if matches!(stop, Stop::Input(_)) { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), Stop> {
+    let mut engine = Engine::new(configuration(options)?);
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut summary = Summary::default();
+    let start = Instant::now();
+
+    for (number, line) in (1..).zip(open(options.history.as_deref())?.lines()) {
+        let parsed = match line {
+            Ok(line) => serde_json::from_str(&line).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        let Line { at, command } = match parsed {
+            Ok(line) => line,
+            Err(cause) => {
+                // Everything before it has been answered.
+                out.flush()?;
+                return Err(Stop::Input(format!("line {number}: {cause}")));
+            }
+        };
+        let result = engine.apply(command, at);
+        if options.quiet {
+            summary.count(&result);
+        } else {
+            serde_json::to_writer(&mut out, &answer(&result, at)).map_err(io::Error::from)?;
+            writeln!(out)?;
+        }
+    }
+    if options.quiet {
+        summary.write(&engine, start.elapsed(), &mut out)?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn answer(result: &CommandResult<Reply<UserId>, UserId, GroupId>, now: Timestamp) -> Answer<'_> {
+    let signals = result.iter().flat_map(|outcome| &outcome.signals);
+    Answer {
+        reply: wire::reply(result, now),
+        signals: signals
+            .map(|signal| Delivery {
+                frame: signal.into(),
+                to: signal.audience.iter().copied().collect(),
+            })
+            .collect(),
+    }
+}
+
+fn configuration(options: &Options) -> Result<Config, Stop> {
+    let mut config = match &options.config {
+        None => Config::default(),
+        Some(path) => {
+            let named = |cause: &dyn Display| Stop::Input(format!("{}: {cause}", path.display()));
+            let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
+            serde_json::from_str(&text).map_err(|error| named(&error))?
+        }
+    };
+    if options.no_limits {
+        config.quotas = Quotas::UNLIMITED;
+    }
+    Ok(config)
+}
+
+fn open(history: Option<&Path>) -> Result<Box<dyn BufRead>, Stop> {
+    let Some(path) = history.filter(|path| *path != Path::new("-")) else {
+        return Ok(Box::new(io::stdin().lock()));
+    };
+    let file =
+        File::open(path).map_err(|error| Stop::Input(format!("{}: {error}", path.display())))?;
+    let packed = path.extension().is_some_and(|ending| ending == "gz");
+    let reader: Box<dyn Read> =
+        if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    Ok(Box::new(BufReader::new(reader)))
+}

@@ -1,0 +1,52 @@
+//! What a whole history came to.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use disband::{CommandResult, Engine, GroupId, Reply, UserId, wire};
+
+#[derive(Default)]
+pub(crate) struct Summary {
+    commands: u64,
+    refusals: BTreeMap<u16, u64>,
+    signals: BTreeMap<&'static str, u64>,
+    recipients: u64,
+}
+
+impl Summary {
+    pub(crate) fn count(&mut self, result: &CommandResult<Reply<UserId>, UserId, GroupId>) {
+        self.commands += 1;
+        match result {
+            Ok(outcome) => {
+                for signal in &outcome.signals {
+                    *self.signals.entry(wire::type_of(&signal.event)).or_default() += 1;
+                    self.recipients += signal.audience.len() as u64;
+                }
+            }
+            Err(refusal) => *self.refusals.entry(refusal.code()).or_default() += 1,
+        }
+    }
+
+    pub(crate) fn write(
+        &self,
+        engine: &Engine,
+        took: Duration,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        let stats = engine.stats();
+        writeln!(out, "commands           {}", self.commands)?;
+        writeln!(out, "refusals           {}", self.refusals.values().sum::<u64>())?;
+        for (code, count) in &self.refusals {
+            writeln!(out, "  {code}              {count}")?;
+        }
+        writeln!(out, "signals            {}", self.signals.values().sum::<u64>())?;
+        for (name, count) in &self.signals {
+            writeln!(out, "  {name:<16} {count}")?;
+        }
+        writeln!(out, "recipients         {}", self.recipients)?;
+        writeln!(out, "groups left        {}", stats.groups)?;
+        writeln!(out, "memberships left   {}", stats.memberships)?;
+        writeln!(out, "time               {took:.1?}")
+    }
+}

@@ -1,0 +1,144 @@
+//! The rate limit against a token bucket in exact fractions, and under clocks that misbehave.
+
+use std::num::{NonZeroU32, NonZeroU64};
+
+use disband::{Config, Engine, GroupId, Quota, Quotas, Rate, Refusal, Timestamp, UserId};
+use proptest::prelude::*;
+
+const ALICE: UserId = UserId(1);
+const GROUP: GroupId = GroupId(1);
+
+fn rates() -> impl Strategy<Value = Rate> {
+    (1..8u32, 1..500u64, 1..6u32).prop_map(|(cells, per_ms, burst)| Rate {
+        cells: NonZeroU32::new(cells).unwrap(),
+        per_ms: NonZeroU64::new(per_ms).unwrap(),
+        burst: NonZeroU32::new(burst).unwrap(),
+    })
+}
+
+/// A leave by a stranger: it is charged, refused, and changes nothing else.
+fn engine(rate: Rate) -> Engine {
+    let quotas = Quotas { leave: Quota::Limited(rate), ..Quotas::UNLIMITED };
+    let mut engine = Engine::new(Config { quotas, ..Config::default() });
+    let _ = engine.create(UserId(0), GROUP, Timestamp(0)).unwrap();
+    engine
+}
+
+/// When to come again, if it was too fast.
+fn attempt(engine: &mut Engine, now: u64) -> Result<(), u64> {
+    match engine.leave(ALICE, GROUP, Timestamp(now)) {
+        Err(Refusal::TooFast { retry_at }) => Err(retry_at.0),
+        Err(Refusal::NotMember(_)) => Ok(()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Tokens in units of `1 / per_ms`, so that a millisecond refills exactly `cells` of them.
+struct Bucket {
+    rate: Rate,
+    tokens: u128,
+    at: u64,
+}
+
+impl Bucket {
+    fn full(rate: Rate) -> Self {
+        let tokens = u128::from(rate.burst.get()) * u128::from(rate.per_ms.get());
+        Bucket { rate, tokens, at: 0 }
+    }
+
+    fn attempt(&mut self, now: u64) -> bool {
+        let refill = u128::from(now - self.at) * u128::from(self.rate.cells.get());
+        let full = Bucket::full(self.rate).tokens;
+        let tokens = (self.tokens + refill).min(full);
+        let price = u128::from(self.rate.per_ms.get());
+        if tokens < price {
+            return false;
+        }
+        (self.tokens, self.at) = (tokens - price, now);
+        true
+    }
+}
+
+/// The window, rounded up to whole milliseconds.
+fn window(rate: Rate) -> u64 {
+    (u64::from(rate.burst.get()) * rate.per_ms.get()).div_ceil(u64::from(rate.cells.get()))
+}
+
+proptest! {
+    #[test]
+    fn it_admits_what_an_exact_token_bucket_admits(
+        rate in rates(), ticks in prop::collection::vec(prop_oneof![0..3u64, 0..200u64], 1..100)
+    ) {
+        let (mut engine, mut bucket, mut now) = (engine(rate), Bucket::full(rate), 0);
+        for tick in ticks {
+            now += tick;
+            prop_assert_eq!(attempt(&mut engine, now).is_ok(), bucket.attempt(now), "at {}", now);
+        }
+    }
+
+    #[test]
+    fn it_refuses_until_retry_at_and_admits_at_it(
+        rate in rates(), moves in prop::collection::vec(-2_000..2_000i64, 1..60)
+    ) {
+        let mut engine = engine(rate);
+        let mut now: u64 = 1_000_000;
+        for step in moves {
+            now = now.saturating_add_signed(step);
+            if let Err(retry_at) = attempt(&mut engine, now) {
+                prop_assert!(retry_at > now);
+                for early in [now, now.midpoint(retry_at), retry_at - 1] {
+                    prop_assert_eq!(attempt(&mut engine.clone(), early), Err(retry_at));
+                }
+                prop_assert_eq!(attempt(&mut engine.clone(), retry_at), Ok(()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_by_a_window_lets_nobody_through_early(
+        rate in rates(), back in 0.0..1.0f64, sends in 1..12u32
+    ) {
+        // Send as much as is admitted, then put the clock back by up to a window: nothing more is
+        // admitted than if it had stood still.
+        let mut engine = engine(rate);
+        let now = 1_000_000;
+        let back = (window(rate) as f64 * back) as u64;
+        let admitted = (0..sends).filter(|_| attempt(&mut engine, now).is_ok()).count() as u32;
+        prop_assert_eq!(admitted, sends.min(rate.burst.get()));
+        let left = rate.burst.get() - admitted;
+        let later = (0..=left).filter(|_| attempt(&mut engine, now - back).is_ok()).count() as u32;
+        prop_assert!(later <= left, "{} of {}", later, left);
+    }
+
+    #[test]
+    fn a_clock_that_jumped_ahead_and_came_back_shuts_nobody_out_for_long(
+        rate in rates(), ahead in 0..10_000_000u64, sends in 1..12u32
+    ) {
+        let mut engine = engine(rate);
+        let now = 1_000_000;
+        for _ in 0..sends {
+            let _ = attempt(&mut engine, now + ahead);
+        }
+        let price = rate.per_ms.get().div_ceil(u64::from(rate.cells.get()));
+        let wait = attempt(&mut engine, now).map_or_else(|retry_at| retry_at - now, |()| 0);
+        prop_assert!(wait <= window(rate) + price, "{} ms", wait);
+    }
+
+    #[test]
+    fn live_cells_never_exceed_the_commands_of_two_windows(
+        rate in rates(), ticks in prop::collection::vec((0..300u64, 0..40u64), 1..300)
+    ) {
+        let mut engine = engine(rate);
+        let (mut now, mut charged, mut most) = (0, Vec::new(), 0);
+        for (tick, user) in ticks {
+            now += tick;
+            let result = engine.leave(UserId(user + 1), GROUP, Timestamp(now));
+            if !matches!(result, Err(Refusal::TooFast { .. })) {
+                charged.push(now);
+            }
+            let recent = charged.iter().filter(|at| *at + 2 * window(rate) > now).count();
+            most = most.max(recent as u64);
+            prop_assert!(engine.stats().cells <= most);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Every invariant of the state, in one function.
+
+use crate::engine::Engine;
+use crate::group::Group;
+use crate::id::{Id, Stint};
+
+/// No counter goes past this: each command counts a few steps at most, so none ever overflows.
+const COUNTER_MAX: u64 = 1 << 63;
+
+/// An invariant that does not hold: a bug, or a state that was tampered with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation<U, G> {
+    /// A group's owner is not among its members.
+    #[error("the owner of {group:?} is not a member of it")]
+    OwnerNotMember {
+        /// The group.
+        group: G,
+    },
+    /// A membership's stint was not handed out yet, or twice.
+    #[error("the stint of {user:?} in {group:?} is not a stint of their own")]
+    Stint {
+        /// The group.
+        group: G,
+        /// The member.
+        user: U,
+    },
+    /// A group remembers more departures than it may, or two of one user.
+    #[error("the departures of {group:?} are too many, or not one per user")]
+    Departures {
+        /// The group.
+        group: G,
+    },
+    /// A group's log is out of order.
+    #[error("the log of {group:?} is out of order")]
+    Log {
+        /// The group.
+        group: G,
+    },
+    /// A living group has a tombstone.
+    #[error("{group:?} lives and has a tombstone")]
+    Undead {
+        /// The group.
+        group: G,
+    },
+    /// A membership is missing from the index.
+    #[error("the index does not know that {user:?} is in {group:?}")]
+    NotIndexed {
+        /// The group.
+        group: G,
+        /// The member.
+        user: U,
+    },
+    /// The index holds entries that are neither memberships nor counted as stale.
+    #[error("the index counts its entries wrong")]
+    Index,
+    /// The tombstones and the order of their cleaning disagree.
+    #[error("the tombstones and the order of their cleaning disagree")]
+    Tombstones,
+    /// The rate cells and the order of their eviction disagree.
+    #[error("the rate cells and the order of their eviction disagree")]
+    Cells,
+    /// The entries in all logs are counted wrong.
+    #[error("the log entries are counted wrong")]
+    Entries,
+    /// A counter is beyond what commands could have counted.
+    #[error("a counter is beyond 2^63")]
+    Counter,
+}
+
+impl<U: Id, G: Id> Engine<U, G> {
+    /// Verifies every invariant of the state. It walks all of it, so no command calls it.
+    ///
+    /// # Errors
+    /// The first violation found: a bug in this crate.
+    pub fn check(&self) -> Result<(), Violation<U, G>> {
+        let (state, limiter) = self.parts();
+        let mut stints = Vec::new();
+        for (id, group) in state.groups.iter() {
+            check_group(id, group, state.next_stint, state.config.departures)?;
+            if state.tombstones.contains(id) {
+                return Err(Violation::Undead { group: id.clone() });
+            }
+            for (user, stint) in group.members() {
+                if !state.directory.of(user).any(|entry| entry == (stint, id)) {
+                    return Err(Violation::NotIndexed { group: id.clone(), user: user.clone() });
+                }
+                stints.push((stint, id, user));
+            }
+        }
+        stints.sort_unstable_by_key(|(stint, ..)| *stint);
+        for (one, next) in stints.iter().zip(stints.iter().skip(1)) {
+            if one.0 == next.0 {
+                return Err(Violation::Stint { group: next.1.clone(), user: next.2.clone() });
+            }
+        }
+        let directory = &state.directory;
+        if !directory.is_consistent()
+            || (stints.len() as u64).checked_add(directory.stale()) != Some(directory.len())
+        {
+            return Err(Violation::Index);
+        }
+        if !state.tombstones.is_consistent() {
+            return Err(Violation::Tombstones);
+        }
+        if !limiter.is_consistent(&state.config.quotas) {
+            return Err(Violation::Cells);
+        }
+        if state.groups.iter().map(|(_, group)| group.log_len()).sum::<u64>() != state.entries {
+            return Err(Violation::Entries);
+        }
+        let versions = state.groups.iter().map(|(_, group)| group.version());
+        if versions.chain([state.next_stint.0, state.next_key]).any(|count| count > COUNTER_MAX) {
+            return Err(Violation::Counter);
+        }
+        Ok(())
+    }
+}
+
+fn check_group<U: Id, G: Id>(
+    id: &G,
+    group: &Group<U>,
+    next_stint: Stint,
+    departures_kept: u8,
+) -> Result<(), Violation<U, G>> {
+    if !group.contains(group.owner()) {
+        return Err(Violation::OwnerNotMember { group: id.clone() });
+    }
+    if let Some((user, _)) = group.members().find(|(_, stint)| *stint >= next_stint) {
+        return Err(Violation::Stint { group: id.clone(), user: user.clone() });
+    }
+    let mut departed: Vec<&U> = group.departures().iter().map(|past| &past.user).collect();
+    departed.sort_unstable();
+    departed.dedup();
+    if departed.len() != group.departures().len() || departed.len() > usize::from(departures_kept) {
+        return Err(Violation::Departures { group: id.clone() });
+    }
+    if !group.log().is_consistent(next_stint) {
+        return Err(Violation::Log { group: id.clone() });
+    }
+    Ok(())
+}

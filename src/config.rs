@@ -1,0 +1,34 @@
+//! What a host chooses once for the whole engine.
+
+use serde::{Deserialize, Serialize};
+
+use crate::quota::Quotas;
+
+/// Choices that hold for the whole engine. They are part of its state, so replicas can't differ in
+/// them. In JSON, those left out are the defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The upper half of every [`SignalKey`](crate::SignalKey): give each engine whose signals can
+    /// reach the same client a number of its own. Default 0.
+    pub instance: u64,
+    /// The rate limits.
+    pub quotas: Quotas,
+    /// How long a dissolved group's end is remembered and its id reserved, in milliseconds.
+    /// Default 31 days; 0 for not at all.
+    pub tombstone_ms: u64,
+    /// How many departures each group remembers, to tell a former member why they are none.
+    /// Default 16; 0 for none. Each takes some 40 bytes, and looking one up walks them.
+    pub departures: u8,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            instance: 0,
+            quotas: Quotas::default(),
+            tombstone_ms: 31 * 24 * 60 * 60 * 1000,
+            departures: 16,
+        }
+    }
+}

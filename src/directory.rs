@@ -1,0 +1,125 @@
+//! Which groups a user is in.
+//!
+//! Derived data: everything here can be read off the groups. A dissolution leaves its members'
+//! entries behind, for to remove them all would cost as much as the group is large. Such an entry
+//! is stale: its stint is no longer in the group, and as no stint is ever used twice, none can pass
+//! for a membership in a group that was created anew under the old id. Readers skip stale entries,
+//! and every command sweeps a few.
+//!
+//! The groups of each user lie in a map of their own, under the user. Measured with 8 million
+//! memberships and 8-byte ids: 27 bytes an entry where users are in 8 groups each (one flat map
+//! keyed by user and stint: 41), and a user's entries are counted in O(log users).
+
+use crate::id::{Id, Stint};
+use crate::persistent::Map;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Directory<U: Id, G: Id> {
+    users: Map<U, Map<Stint, G>>,
+    entries: u64,
+    stale: u64,
+    /// The last entry that the sweep has looked at.
+    cursor: Option<(U, Stint)>,
+}
+
+impl<U: Id, G: Id> Directory<U, G> {
+    pub(crate) const fn new() -> Self {
+        Directory { users: Map::new(), entries: 0, stale: 0, cursor: None }
+    }
+
+    /// O(log users).
+    pub(crate) fn insert(&mut self, user: U, stint: Stint, group: G) {
+        if let Some(groups) = self.users.get_mut(&user) {
+            groups.insert(stint, group);
+        } else {
+            let mut groups = Map::new();
+            groups.insert(stint, group);
+            self.users.insert(user, groups);
+        }
+        self.entries = self.entries.saturating_add(1);
+    }
+
+    /// O(log users).
+    pub(crate) fn remove(&mut self, user: &U, stint: Stint) {
+        let Some(groups) = self.users.get_mut(user) else {
+            return;
+        };
+        groups.remove(&stint);
+        if groups.is_empty() {
+            self.users.remove(user);
+        }
+        self.entries = self.entries.saturating_sub(1);
+    }
+
+    /// Notes that `entries` more of them are stale. O(1).
+    pub(crate) fn abandon(&mut self, entries: u64) {
+        self.stale = self.stale.saturating_add(entries);
+    }
+
+    /// The entries of `user`, stale ones among them, in the order of their stints.
+    pub(crate) fn of(&self, user: &U) -> impl DoubleEndedIterator<Item = (Stint, &G)> {
+        self.users
+            .get(user)
+            .into_iter()
+            .flat_map(|groups| groups.iter())
+            .map(|(stint, group)| (*stint, group))
+    }
+
+    /// Looks at up to `budget` entries, going round and round, and removes those for which `live`
+    /// does not hold. Costs nothing if none is stale. O(budget · log users).
+    pub(crate) fn sweep(&mut self, budget: usize, live: impl Fn(&U, Stint, &G) -> bool) {
+        for _ in 0..budget {
+            if self.stale == 0 {
+                self.cursor = None;
+                return;
+            }
+            let Some((user, stint, group)) = self.next() else {
+                self.cursor = None;
+                continue;
+            };
+            let (user, stale) = (user.clone(), !live(user, stint, group));
+            if stale {
+                self.remove(&user, stint);
+                self.stale = self.stale.saturating_sub(1);
+            }
+            self.cursor = Some((user, stint));
+        }
+    }
+
+    /// The entry after the cursor.
+    fn next(&self) -> Option<(&U, Stint, &G)> {
+        let Some((user, stint)) = &self.cursor else {
+            return first_of(self.users.first());
+        };
+        let further = self.users.get(user).and_then(|groups| groups.after(stint));
+        match further {
+            Some((stint, group)) => Some((user, *stint, group)),
+            None => first_of(self.users.after(user)),
+        }
+    }
+
+    /// How many entries there are. O(1).
+    pub(crate) fn len(&self) -> u64 {
+        self.entries
+    }
+
+    /// How many of them are stale. O(1).
+    pub(crate) fn stale(&self) -> u64 {
+        self.stale
+    }
+
+    /// Whether it counts its entries right. Walks them.
+    pub(crate) fn is_consistent(&self) -> bool {
+        self.users.iter().all(|(_, groups)| !groups.is_empty())
+            && self.users.iter().map(|(_, groups)| groups.len() as u64).sum::<u64>() == self.entries
+            && self.stale <= self.entries
+    }
+}
+
+fn first_of<'a, U, G>(entry: Option<(&'a U, &'a Map<Stint, G>)>) -> Option<(&'a U, Stint, &'a G)>
+where
+    G: Clone,
+{
+    let (user, groups) = entry?;
+    groups.first().map(|(stint, group)| (user, *stint, group))
+}

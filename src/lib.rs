@@ -1,0 +1,50 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod audience;
+mod check;
+mod command;
+mod config;
+mod directory;
+mod engine;
+mod group;
+mod id;
+mod limiter;
+mod log;
+mod options;
+mod outcome;
+mod persistent;
+mod quota;
+mod refusal;
+mod signal;
+mod state;
+mod stats;
+mod time;
+mod tombstone;
+pub mod wire;
+
+pub use audience::{Audience, Recipients};
+pub use check::Violation;
+pub use command::Command;
+pub use config::Config;
+pub use engine::Engine;
+pub use group::{Group, PastMember};
+pub use id::{GroupId, Id, ParseIdError, Seq, Stint, UserId};
+pub use log::{Entry, History, Page};
+pub use options::{GroupOptions, OwnerExit};
+pub use outcome::{CommandResult, Departure, Dissolved, Outcome, Reply};
+pub use quota::{Operation, Quota, Quotas, Rate};
+pub use refusal::{Absence, Refusal};
+pub use signal::{Event, ParseKeyError, Signal, SignalKey};
+pub use stats::Stats;
+pub use time::Timestamp;

@@ -1,0 +1,117 @@
+//! What a command gives back.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+use crate::group::Group;
+use crate::id::{Id, Seq, Stint};
+use crate::log::History;
+use crate::refusal::Refusal;
+use crate::signal::Signal;
+
+/// What every command returns: its outcome, or why it was turned down.
+pub type CommandResult<T, U, G> = Result<Outcome<T, U, G>, Refusal<U>>;
+
+/// The result of a command that was carried out, and the signals to deliver, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[must_use = "the signals are to be delivered"]
+pub struct Outcome<T, U: Id, G> {
+    /// The result.
+    pub value: T,
+    /// What happened, in the order in which it is to be delivered.
+    pub signals: Vec<Signal<U, G>>,
+}
+
+impl<T, U: Id, G> Outcome<T, U, G> {
+    /// Every recipient with every signal for them: signal by signal, recipients in ascending order.
+    /// Lazy: nothing is copied.
+    pub fn deliveries(&self) -> impl Iterator<Item = (&U, &Signal<U, G>)> {
+        self.signals
+            .iter()
+            .flat_map(|signal| signal.audience.iter().map(move |user| (user, signal)))
+    }
+
+    /// The same signals with another value.
+    pub fn map<V>(self, change: impl FnOnce(T) -> V) -> Outcome<V, U, G> {
+        Outcome { value: change(self.value), signals: self.signals }
+    }
+}
+
+/// What came of a command that came as data: one variant for each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reply<U: Id> {
+    /// A group was created; its owner's stint.
+    Created(Stint),
+    /// A user joined; their stint.
+    Joined(Stint),
+    /// A user left.
+    Departed(Departure<U>),
+    /// A user was kicked; the stint that ended.
+    Kicked(Stint),
+    /// A message was posted; its place in the history.
+    Posted(Seq),
+}
+
+/// What came of a user's leaving.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Departure<U: Id> {
+    /// They left, and the group goes on.
+    Left {
+        /// The stint that ended.
+        stint: Stint,
+    },
+    /// They owned the group, and it was dissolved.
+    Dissolved(Dissolved<U>),
+}
+
+/// A group that is no more, as it was: all members, the owner among them, and the whole log.
+///
+/// The engine has nothing of it any more. To archive, or to drop where it disturbs nobody: freeing
+/// a million members and messages takes a while. If a clone of the engine still holds the group,
+/// whoever goes last frees it.
+///
+/// It serialises as a summary: how many members and entries.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Dissolved<U: Id> {
+    group: Arc<Group<U>>,
+}
+
+impl<U: Id> Dissolved<U> {
+    pub(crate) fn new(group: Arc<Group<U>>) -> Self {
+        Dissolved { group }
+    }
+
+    /// The group as it stood: owner, members, departures.
+    #[must_use]
+    pub fn group(&self) -> &Group<U> {
+        &self.group
+    }
+
+    /// The whole log, newest first; from the other end with `rev()`.
+    #[must_use]
+    pub fn history(&self) -> History<'_, U> {
+        self.group.log().all()
+    }
+}
+
+impl<U: Id> fmt::Debug for Dissolved<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Dissolved").field(&self.group).finish()
+    }
+}
+
+impl<U: Id> Serialize for Dissolved<U> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut summary = serializer.serialize_struct("Dissolved", 2)?;
+        summary.serialize_field("members", &(self.group.len() as u64))?;
+        summary.serialize_field("entries", &self.group.log_len())?;
+        summary.end()
+    }
+}

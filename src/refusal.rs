@@ -1,0 +1,118 @@
+//! Why a command was turned down: data, not prose.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// Why a command was turned down.
+///
+/// A refused command emits nothing and changes nothing that a host can see of groups, memberships
+/// and logs; it costs its charge against the rate limit, and one refused as too fast costs nothing
+/// at all.
+///
+/// The variants stand in the order in which they are decided: where several apply, the first one
+/// is the answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Refusal<U> {
+    /// 429: the same user repeats the same operation on the same group too fast.
+    #[error("too fast: come again at {retry_at}")]
+    TooFast {
+        /// When the command is admitted, if nothing else is sent for the same user, group and
+        /// operation until then, and the group neither comes nor goes meanwhile.
+        retry_at: Timestamp,
+    },
+    /// 404: there is no such group, and nothing is remembered of one.
+    #[error("no such group")]
+    NoSuchGroup,
+    /// 404: the group was dissolved. Former members get this answer too: nobody knows any more who
+    /// they were.
+    #[error("the group was dissolved by {by:?} at {at}")]
+    Dissolved {
+        /// Its owner at the time.
+        by: U,
+        /// When.
+        at: Timestamp,
+    },
+    /// 400: the user who acts is no member of the group.
+    #[error("not a member: {0}")]
+    NotMember(Absence<U>),
+    /// 403: only the owner may do this.
+    #[error("only the owner may do this")]
+    NotOwner,
+    /// 403: the one acted upon is no lower in rank than the one who acts.
+    #[error("the one acted upon is of no lower rank")]
+    Outranked,
+    /// 400: the user acted upon is no member of the group.
+    #[error("the one acted upon is not a member: {0}")]
+    TargetNotMember(Absence<U>),
+    /// 409: a group with this id is alive.
+    #[error("the group exists already")]
+    GroupExists,
+    /// 409: the id belonged to a group that was dissolved not long ago.
+    #[error("the id is reserved until {until}")]
+    IdReserved {
+        /// From when on it is free.
+        until: Timestamp,
+    },
+    /// 409: the user is a member already.
+    #[error("already a member")]
+    AlreadyMember,
+}
+
+/// Why a user is no member of a group, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Absence<U> {
+    /// The membership that was named is over; the user is a member, but under a newer stint.
+    #[error("that stint is over, and a newer one has begun")]
+    StintOver,
+    /// They left.
+    #[error("left at {at}")]
+    Left {
+        /// When.
+        at: Timestamp,
+    },
+    /// They were kicked.
+    #[error("kicked by {by:?} at {at}")]
+    Kicked {
+        /// By whom.
+        by: U,
+        /// When.
+        at: Timestamp,
+    },
+    /// They never were a member, or it was too many departures ago.
+    #[error("no record of a membership")]
+    NoRecord,
+}
+
+impl<U> Refusal<U> {
+    /// The HTTP-like status: 400, 403, 404, 409 or 429.
+    #[must_use]
+    pub const fn code(&self) -> u16 {
+        match self {
+            Refusal::TooFast { .. } => 429,
+            Refusal::NoSuchGroup | Refusal::Dissolved { .. } => 404,
+            Refusal::NotMember(_) | Refusal::TargetNotMember(_) => 400,
+            Refusal::NotOwner | Refusal::Outranked => 403,
+            Refusal::GroupExists | Refusal::IdReserved { .. } | Refusal::AlreadyMember => 409,
+        }
+    }
+
+    /// What to tell a stranger who must not learn whether the group exists or existed:
+    /// `NotMember(NoRecord)` and `Dissolved` become `NoSuchGroup`, all else stays.
+    ///
+    /// A host that must hide it fully limits strangers itself: a group that exists has a rate cell
+    /// of its own, so how soon a stranger is refused as too fast still tells it apart.
+    #[must_use]
+    pub fn masked(self) -> Self {
+        match self {
+            Refusal::NotMember(Absence::NoRecord) | Refusal::Dissolved { .. } => {
+                Refusal::NoSuchGroup
+            }
+            other => other,
+        }
+    }
+}

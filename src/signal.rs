@@ -1,0 +1,120 @@
+//! What a command makes happen, and who is to hear of it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::de::{self, Deserializer};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::audience::Audience;
+use crate::id::{Id, Seq};
+use crate::time::Timestamp;
+
+/// What a signal is known by: 128 bits, the same for all its recipients and never used again, so
+/// that a client can drop a duplicate.
+///
+/// The upper half is the engine's instance number, from its [`Config`](crate::Config), the lower
+/// half a counter. 32 hexadecimal digits where people read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SignalKey(pub u128);
+
+impl SignalKey {
+    pub(crate) const fn new(instance: u64, counter: u64) -> Self {
+        SignalKey(((instance as u128) << 64) | counter as u128)
+    }
+}
+
+impl fmt::Display for SignalKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// The text is not a signal's key: 32 hexadecimal digits in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a signal's key is 32 hexadecimal digits in lower case")]
+pub struct ParseKeyError(());
+
+impl FromStr for SignalKey {
+    type Err = ParseKeyError;
+
+    fn from_str(text: &str) -> Result<Self, ParseKeyError> {
+        let digits = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() != 32 || !text.bytes().all(digits) {
+            return Err(ParseKeyError(()));
+        }
+        u128::from_str_radix(text, 16).map(SignalKey).map_err(|_| ParseKeyError(()))
+    }
+}
+
+impl Serialize for SignalKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_u128(self.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SignalKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        } else {
+            u128::deserialize(deserializer).map(SignalKey)
+        }
+    }
+}
+
+/// Something that happened in a group, to be delivered to an audience.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Signal<U: Id, G> {
+    /// One key per signal, the same for all its recipients.
+    pub key: SignalKey,
+    /// Where it happened.
+    pub group: G,
+    /// Whom it is about; see [`Event`].
+    pub from: U,
+    /// The group's version with it. It starts at the owner's first stint and grows by one with
+    /// every signal but `MessagePost`: a client that sees a gap has missed something. No group
+    /// that is created anew under an old id repeats a version.
+    pub version: u64,
+    /// What happened.
+    pub event: Event<U>,
+    /// Who is to hear of it.
+    pub audience: Audience<U>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Event<U> {
+    /// `from` joined. To the other members.
+    MemberJoin,
+    /// `from` left. To the members who remain.
+    MemberLeave,
+    /// `from` was kicked: to the members who remain, and `from`. Or, if `from` is `by`, the owner
+    /// dissolved the group, and whoever hears this is a member no more: to all but the owner.
+    MemberKick {
+        /// Who did it.
+        by: U,
+    },
+    /// The group was dissolved and its history is gone. To all who were members but the owner, who
+    /// is `from`.
+    HistoryPurge {
+        /// The number that the next entry would have got: all below it are gone.
+        before: Seq,
+    },
+    /// `from` posted a message. To the other members.
+    MessagePost {
+        /// Its place in the group's history.
+        seq: Seq,
+        /// Its time there.
+        at: Timestamp,
+        /// The text, shared with the history.
+        message: Arc<str>,
+    },
+}
