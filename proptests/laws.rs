@@ -282,6 +282,55 @@ proptest! {
     }
 }
 
+/// Fewer cases of a larger world: members, logs and index entries past what an array holds.
+mod a_crowd {
+    use super::*;
+
+    fn crowded() -> impl Strategy<Value = Command<UserId, GroupId>> {
+        let (user, group) = (|| (0..90u64).prop_map(UserId), || (0..2u64).prop_map(GroupId));
+        prop_oneof![
+            1 => group().prop_map(|group| Command::Create { owner: UserId(0), group, options: None }),
+            30 => (user(), group()).prop_map(|(user, group)| Command::Join { user, group }),
+            12 => (user(), group(), 1..200u64).prop_map(|(user, group, stint)| {
+                // The owner stays for a while, or no group would ever be large.
+                let stint = (user == UserId(0)).then_some(Stint(stint));
+                Command::Leave { user, group, stint }
+            }),
+            4 => (group(), user()).prop_map(|(group, user)| {
+                Command::Kick { by: UserId(0), group, user }
+            }),
+            20 => (user(), group()).prop_map(|(author, group)| {
+                Command::Post { author, group, message: "x".into() }
+            }),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+        #[test]
+        fn the_engine_does_what_the_model_does(
+            config in unlimited(), commands in prop::collection::vec(crowded(), 700)
+        ) {
+            let mut engine: Engine = Engine::new(config);
+            let mut model = Model::new(config);
+            let mut snapshots = Vec::new();
+            for (now, command) in (1..).zip(commands) {
+                let now = Timestamp(now);
+                let ours = answer(&engine.apply(command.clone(), now));
+                prop_assert_eq!(ours, model.apply(command.clone(), now), "{}", command);
+                if now.0 % 100 == 0 {
+                    prop_assert_eq!(engine.check(), Ok(()));
+                    prop_assert_eq!(sight(&engine, now), sight_of_model(&model, now));
+                    snapshots.push((now, engine.clone(), model.clone()));
+                }
+            }
+            for (now, engine, model) in snapshots {
+                prop_assert_eq!(sight(&engine, now), sight_of_model(&model, now));
+            }
+        }
+    }
+}
+
 /// The method that a command stands for.
 fn by_method(
     engine: &mut Engine,
