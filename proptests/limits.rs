@@ -112,7 +112,7 @@ proptest! {
 
     #[test]
     fn a_clock_that_jumped_ahead_and_came_back_shuts_nobody_out_for_long(
-        rate in rates(), ahead in 0..10_000_000u64, sends in 1..12u32
+        rate in rates(), ahead in prop_oneof![0..10_000u64, 0..10_000_000u64], sends in 1..12u32
     ) {
         let mut engine = engine(rate);
         let now = 1_000_000;
