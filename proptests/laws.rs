@@ -318,7 +318,7 @@ mod a_crowd {
                 let now = Timestamp(now);
                 let ours = answer(&engine.apply(command.clone(), now));
                 prop_assert_eq!(ours, model.apply(command.clone(), now), "{}", command);
-                if now.0 % 100 == 0 {
+                if now.0.is_multiple_of(100) {
                     prop_assert_eq!(engine.check(), Ok(()));
                     prop_assert_eq!(sight(&engine, now), sight_of_model(&model, now));
                     snapshots.push((now, engine.clone(), model.clone()));
