@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use disband::{
-    Absence, Command, Departure, Engine, Event, GroupId, Page, Refusal, Reply, Stint, Timestamp,
-    UserId,
+    Absence, Command, Departure, Engine, Event, GroupId, HistoryAccess, OwnerExit, Page, Rank,
+    Refusal, Reply, Stint, Timestamp, UserId,
 };
 use proptest::prelude::*;
 
 use crate::model::Model;
 use crate::world::{
-    answer, assert_stats, config, groups, run, sight, sight_of_model, steps, stints, unlimited,
-    user, users,
+    Done, answer, assert_stats, command, config, groups, run, sight, sight_of_model, steps, stints,
+    told, unlimited, user, users, value,
 };
 
 proptest! {
@@ -59,10 +59,15 @@ proptest! {
             // The stint that the result speaks of is the one that ended.
             let gone: Vec<Stint> = old.difference(&new).map(|stint| stint.2).collect();
             match result.as_ref().map(|outcome| &outcome.value) {
-                Ok(Reply::Departed(Departure::Left { stint }) | Reply::Kicked(stint)) => {
+                Ok(
+                    Reply::Departed(Departure::Left { stint } | Departure::Succeeded { stint, .. })
+                    | Reply::Kicked(stint)
+                    | Reply::Banned(Some(stint)),
+                ) => {
                     assert_eq!(gone, [*stint]);
                 }
-                Ok(Reply::Departed(Departure::Dissolved(group))) => {
+                Ok(Reply::LeftAll(groups)) => assert!(gone.len() >= groups.len()),
+                Ok(Reply::Departed(Departure::Dissolved(group)) | Reply::Dissolved(group)) => {
                     let mut members: Vec<Stint> = group.group().members().map(|m| m.1).collect();
                     members.sort();
                     let mut gone = gone;
@@ -82,8 +87,12 @@ proptest! {
     ) {
         run(config, &steps, |before, (command, now), result, after| {
             let Ok(outcome) = result else { return };
-            let Reply::Departed(Departure::Dissolved(dissolved)) = &outcome.value else { return };
-            let (owner, id) = (command.actor(), command.group());
+            let (Reply::Departed(Departure::Dissolved(dissolved)) | Reply::Dissolved(dissolved)) =
+                &outcome.value
+            else {
+                return;
+            };
+            let (owner, id) = (command.actor(), command.group().unwrap());
             let members: Vec<UserId> = before.group(id).unwrap().members().map(|m| *m.0).collect();
 
             let heard: Vec<_> = outcome
@@ -262,6 +271,157 @@ proptest! {
     }
 
     #[test]
+    fn every_living_group_has_exactly_one_owner(config in unlimited(), steps in steps(80)) {
+        run(config, &steps, |before, _, result, after| {
+            for (id, group) in after.groups() {
+                let owners = group.members().filter(|m| group.rank(m.0) == Some(Rank::Owner));
+                assert_eq!(owners.map(|m| m.0).collect::<Vec<_>>(), [group.owner()]);
+                // And nobody becomes one unannounced.
+                if let Some(old) = before.group(id).filter(|old| old.owner() != group.owner()) {
+                    let signals = result.iter().flat_map(|outcome| &outcome.signals);
+                    let mut changes = signals.filter(|signal| signal.group == *id).filter(|signal| {
+                        signal.from == *group.owner()
+                            && signal.event == Event::OwnerChange { previous: *old.owner() }
+                    });
+                    assert!(changes.next().is_some());
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn nobody_acts_on_an_equal_or_a_higher_rank(config in unlimited(), steps in steps(80)) {
+        run(config, &steps, |before, (command, _), result, _| {
+            let (by, group, user) = match command {
+                Command::Kick { by, group, user }
+                | Command::Ban { by, group, user, .. }
+                | Command::SetRank { by, group, user, .. } => (by, group, user),
+                _ => return,
+            };
+            if result.is_ok() {
+                let group = before.group(group).unwrap();
+                assert!(group.rank(user) < group.rank(by));
+                assert!(group.rank(by) >= Some(Rank::Admin));
+            }
+        });
+    }
+
+    #[test]
+    fn succession_picks_the_admin_with_the_lowest_stint(
+        config in unlimited(), steps in steps(80), user in user()
+    ) {
+        let engine = run(config, &steps, |_, _, _, _| {});
+        let now = steps.last().unwrap().1;
+        let mut gone = engine.clone();
+        let outcome = gone.leave_all(user, now).unwrap();
+        let left: Vec<_> = outcome.value.iter().map(|(id, _)| id).collect();
+        prop_assert_eq!(left, engine.groups_of(&user).map(|(id, _)| id).collect::<Vec<_>>());
+        prop_assert_eq!(gone.groups_of(&user).count(), 0);
+        for (id, departure) in &outcome.value {
+            let group = engine.group(id).unwrap();
+            let admins = group.members().filter(|m| group.rank(m.0) == Some(Rank::Admin));
+            let senior = admins.min_by_key(|m| m.1).map(|m| *m.0);
+            let owned = *group.owner() == user;
+            match departure {
+                Departure::Left { .. } => prop_assert!(!owned),
+                Departure::Succeeded { owner, .. } => {
+                    prop_assert!(owned && group.options().owner_exit != OwnerExit::Dissolve);
+                    prop_assert_eq!(Some(*owner), senior);
+                    prop_assert_eq!(gone.group(id).unwrap().owner(), owner);
+                }
+                Departure::Dissolved(_) => {
+                    let chosen = group.options().owner_exit == OwnerExit::Dissolve;
+                    prop_assert!(owned && (chosen || senior.is_none()));
+                    prop_assert_eq!(gone.group(id), None);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        prop_assert_eq!(gone.check(), Ok(()));
+    }
+
+    #[test]
+    fn preview_equals_apply_and_changes_nothing(config in config(), steps in steps(60)) {
+        let mut engine: Engine = Engine::new(config);
+        for (command, now) in steps {
+            let before = (engine.clone(), engine.stats());
+            let preview = engine.preview(command.clone(), now);
+            prop_assert_eq!(&before, &(engine.clone(), engine.stats()));
+            prop_assert_eq!(preview, engine.apply(command, now));
+        }
+    }
+
+    #[test]
+    fn a_batch_is_all_or_nothing(
+        config in config(), steps in steps(40), batch in prop::collection::vec(command(), 0..8)
+    ) {
+        let mut engine: Engine = Engine::new(config);
+        let mut model = Model::new(config);
+        for (command, now) in &steps {
+            let _ = engine.apply(command.clone(), *now);
+            let _ = model.apply(command.clone(), *now);
+        }
+        let now = steps.last().unwrap().1;
+        let before = (engine.clone(), engine.stats());
+        let result = engine.apply_all(batch.clone(), now);
+        let ours = result.as_ref().map_err(Clone::clone).map(|all| {
+            let values: Vec<_> = all.value.iter().map(value).collect();
+            (values, all.signals.iter().map(told).collect())
+        });
+        prop_assert_eq!(ours, model.apply_all(batch, now));
+        prop_assert_eq!(sight(&engine, now), sight_of_model(&model, now));
+        prop_assert_eq!(engine.check(), Ok(()));
+        if result.is_err() {
+            prop_assert_eq!(before, (engine.clone(), engine.stats()), "the very same state");
+        }
+    }
+
+    #[test]
+    fn no_entry_past_its_age_or_from_before_the_reader_s_stint_is_read(
+        config in unlimited(), steps in steps(80), later in 0..3_000u64
+    ) {
+        // When each entry was posted, in terms of the stints begun until then.
+        let mut posted: BTreeMap<(GroupId, u64), Stint> = BTreeMap::new();
+        let mut begun = Stint(0);
+        let engine = run(config, &steps, |_, (command, _), result, after| {
+            begun = stints(after).into_iter().map(|stint| stint.2).max().max(Some(begun)).unwrap();
+            if let (Command::Post { group, .. }, Ok(outcome)) = (command, result) {
+                let Reply::Posted(seq) = &outcome.value else { panic!() };
+                posted.insert((*group, seq.0), begun);
+            }
+        });
+        let now = Timestamp(steps.last().unwrap().1.0.saturating_add(later));
+        for (id, group) in engine.groups() {
+            for (user, stint) in group.members() {
+                for (seq, entry) in engine.history(user, id, Page::newest(u64::MAX), now).unwrap() {
+                    let options = group.options();
+                    prop_assert!(options.keep_ms.is_none_or(|ms| now < entry.at.after(ms)));
+                    prop_assert!(
+                        options.keep_entries.is_none_or(|keep| seq.0 + keep >= group.next_seq().0)
+                    );
+                    if options.history == HistoryAccess::FromJoin {
+                        prop_assert!(posted[&(*id, seq.0)] >= stint);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_banned_user_is_never_a_member(config in unlimited(), steps in steps(80)) {
+        run(config, &steps, |before, (command, now), result, after| {
+            for (id, group) in after.groups() {
+                for (user, _) in group.bans(*now) {
+                    assert!(!group.contains(user), "{user} is in {id}");
+                }
+            }
+            if let (Command::Join { user, group }, Ok(_)) = (command, result) {
+                assert_eq!(before.group(group).unwrap().ban(user, *now), None);
+            }
+        });
+    }
+
+    #[test]
     fn pages_put_together_are_the_whole_history(
         config in unlimited(), steps in steps(80), limit in 1..4u64
     ) {
@@ -332,11 +492,7 @@ mod a_crowd {
 }
 
 /// The method that a command stands for.
-fn by_method(
-    engine: &mut Engine,
-    command: Command<UserId, GroupId>,
-    now: Timestamp,
-) -> disband::CommandResult<Reply<UserId>, UserId, GroupId> {
+fn by_method(engine: &mut Engine, command: Command<UserId, GroupId>, now: Timestamp) -> Done {
     Ok(match command {
         Command::Create { owner, group, options: None } => {
             engine.create(owner, group, now)?.map(Reply::Created)
@@ -355,6 +511,25 @@ fn by_method(
         Command::Post { author, group, message } => {
             engine.post(author, group, message, now)?.map(Reply::Posted)
         }
+        Command::Dissolve { owner, group } => {
+            engine.dissolve(owner, group, now)?.map(Reply::Dissolved)
+        }
+        Command::Transfer { owner, group, user } => {
+            engine.transfer(owner, group, user, now)?.map(|()| Reply::Transferred)
+        }
+        Command::SetRank { by, group, user, rank } => {
+            engine.set_rank(by, group, user, rank, now)?.map(|()| Reply::Ranked)
+        }
+        Command::SetOptions { by, group, options } => {
+            engine.set_options(by, group, options, now)?.map(|()| Reply::Configured)
+        }
+        Command::Ban { by, group, user, until } => {
+            engine.ban(by, group, user, until, now)?.map(Reply::Banned)
+        }
+        Command::Unban { by, group, user } => {
+            engine.unban(by, group, user, now)?.map(|()| Reply::Unbanned)
+        }
+        Command::LeaveAll { user } => engine.leave_all(user, now)?.map(Reply::LeftAll),
         other => panic!("{other:?}"),
     })
 }

@@ -5,4 +5,5 @@
 mod laws;
 mod limits;
 mod model;
+mod reach;
 mod world;

@@ -1,12 +1,12 @@
 //! The rules of DESIGN, in the most naive way: std collections, walks over everything, copies of
 //! everything. Written from the rules, not from the engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use disband::{
-    Absence, Command, Config, Event, GroupId, GroupOptions, Operation, OwnerExit, Quota, Refusal,
-    Seq, SignalKey, Stint, Timestamp, UserId,
+    Absence, Ban, BatchRefusal, Command, Config, Event, GroupId, GroupOptions, HistoryAccess,
+    Limit, Operation, OwnerExit, Quota, Rank, Refusal, Seq, SignalKey, Stint, Timestamp, UserId,
 };
 
 /// A signal with its recipients written out.
@@ -26,7 +26,11 @@ pub enum Value {
     Stint(Stint),
     Seq(Seq),
     Left(Stint),
+    Succeeded(Stint, UserId),
     Dissolved { members: Vec<(UserId, Stint)>, log: Vec<Said> },
+    LeftAll(Vec<(GroupId, Value)>),
+    Banned(Option<Stint>),
+    Done,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,15 +56,20 @@ pub struct Group {
     pub options: GroupOptions,
     pub version: u64,
     pub members: BTreeMap<UserId, Member>,
+    pub admins: BTreeSet<UserId>,
+    pub bans: BTreeMap<UserId, Ban<UserId>>,
+    /// What was said and not dropped.
     pub log: Vec<Said>,
+    pub next_seq: u64,
+    pub last_at: Timestamp,
     pub past: Vec<Past>,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub struct Member {
     pub stint: Stint,
-    /// The log's length when they joined: they read from there.
-    pub reads_from: usize,
+    /// The first entry after they joined: they read from there.
+    pub reads_from: Seq,
 }
 
 #[derive(Debug, Clone)]
@@ -88,6 +97,28 @@ impl Model {
 
     pub fn apply(&mut self, command: Command<UserId, GroupId>, now: Timestamp) -> Answer {
         self.charge(&command, now)?;
+        self.execute(command, now)
+    }
+
+    /// Rule 22: all or nothing, and no rate limit.
+    pub fn apply_all(
+        &mut self,
+        commands: Vec<Command<UserId, GroupId>>,
+        now: Timestamp,
+    ) -> Result<(Vec<Value>, Vec<Told>), BatchRefusal<UserId>> {
+        let mut trial = self.clone();
+        let (mut values, mut signals) = (Vec::new(), Vec::new());
+        for (index, command) in commands.into_iter().enumerate() {
+            let done = trial.execute(command, now);
+            let (value, told) = done.map_err(|refusal| BatchRefusal { index, refusal })?;
+            values.push(value);
+            signals.extend(told);
+        }
+        *self = trial;
+        Ok((values, signals))
+    }
+
+    fn execute(&mut self, command: Command<UserId, GroupId>, now: Timestamp) -> Answer {
         self.clean_tombstones(now);
         match command {
             Command::Create { owner, group, options } => {
@@ -97,6 +128,16 @@ impl Model {
             Command::Leave { user, group, stint } => self.leave(user, group, stint, now),
             Command::Kick { by, group, user } => self.kick(by, group, user, now),
             Command::Post { author, group, message } => self.post(author, group, message, now),
+            Command::Dissolve { owner, group } => {
+                self.acting(owner, group, Rank::Owner, now)?;
+                Ok(self.dissolve(group, now))
+            }
+            Command::Transfer { owner, group, user } => self.transfer(owner, group, user, now),
+            Command::SetRank { by, group, user, rank } => self.set_rank(by, group, user, rank, now),
+            Command::SetOptions { by, group, options } => self.set_options(by, group, options, now),
+            Command::Ban { by, group, user, until } => self.ban(by, group, user, until, now),
+            Command::Unban { by, group, user } => self.unban(by, group, user, now),
+            Command::LeaveAll { user } => Ok(self.leave_all(user, now)),
             other => panic!("the model does not know {other:?}"),
         }
     }
@@ -109,6 +150,13 @@ impl Model {
             Operation::Leave => quotas.leave,
             Operation::Kick => quotas.kick,
             Operation::Post => quotas.post,
+            Operation::Dissolve => quotas.dissolve,
+            Operation::Transfer => quotas.transfer,
+            Operation::SetRank => quotas.set_rank,
+            Operation::SetOptions => quotas.set_options,
+            Operation::Ban => quotas.ban,
+            Operation::Unban => quotas.unban,
+            Operation::LeaveAll => quotas.leave_all,
             other => panic!("the model does not know {other:?}"),
         }
     }
@@ -123,8 +171,8 @@ impl Model {
         let (n, p) = (u128::from(rate.cells.get()), u128::from(rate.per_ms.get()));
         let window = p * u128::from(rate.burst.get());
         let at = u128::from(now.0) * n;
-        let alive = self.groups.contains_key(command.group());
-        let key = (*command.actor(), alive.then_some(*command.group()), command.kind());
+        let alive = command.group().filter(|group| self.groups.contains_key(group));
+        let key = (*command.actor(), alive.copied(), command.kind());
 
         let mut full_at = self.cells.get(&key).copied().unwrap_or(at).max(at);
         if full_at > at + 2 * window {
@@ -204,7 +252,7 @@ impl Model {
         let stint = Stint(self.next_stint);
         self.next_stint += 1;
         let group = self.groups.get_mut(&group).unwrap();
-        group.members.insert(user, Member { stint, reads_from: group.log.len() });
+        group.members.insert(user, Member { stint, reads_from: Seq(group.next_seq) });
         stint
     }
 
@@ -224,13 +272,19 @@ impl Model {
                 return Err(Refusal::IdReserved { until });
             }
         }
+        self.limit(Limit::MembersPerGroup, self.config.limits.members_per_group, 1)?;
+        self.one_more_group(owner)?;
         self.tombstones.remove(&group);
         let empty = Group {
             owner,
             options,
             version: self.next_stint,
             members: BTreeMap::new(),
+            admins: BTreeSet::new(),
+            bans: BTreeMap::new(),
             log: Vec::new(),
+            next_seq: 0,
+            last_at: Timestamp(0),
             past: Vec::new(),
         };
         self.groups.insert(group, empty);
@@ -238,9 +292,19 @@ impl Model {
     }
 
     fn join(&mut self, user: UserId, group: GroupId, now: Timestamp) -> Answer {
-        if self.living(group, now)?.members.contains_key(&user) {
+        let state = self.living(group, now)?;
+        if let Some(ban) = state.bans.get(&user).filter(|ban| ban.holds(now)) {
+            return Err(Refusal::Banned { by: ban.by, until: ban.until });
+        }
+        if state.members.contains_key(&user) {
             return Err(Refusal::AlreadyMember);
         }
+        let members = state.members.len() as u64 + 1;
+        self.limit(Limit::MembersPerGroup, self.config.limits.members_per_group, members)?;
+        self.one_more_group(user)?;
+        let bans = &mut self.groups.get_mut(&group).unwrap().bans;
+        bans.remove(&user);
+        clean_bans(bans, now);
         let stint = self.begin(user, group);
         let state = self.groups.get_mut(&group).unwrap();
         state.version += 1;
@@ -261,32 +325,187 @@ impl Model {
         if named.is_some_and(|named| named != stint) {
             return Err(Refusal::NotMember(Absence::StintOver));
         }
-        if state.owner == user {
-            return match state.options.owner_exit {
-                OwnerExit::Dissolve => Ok(self.dissolve(group, now)),
-                other => panic!("the model does not know {other:?}"),
-            };
+        if state.owner == user
+            && state.members.len() > 1
+            && state.options.owner_exit == OwnerExit::Refuse
+        {
+            return Err(Refusal::OwnerMustStay);
+        }
+        Ok(self.depart(user, group, now))
+    }
+
+    /// Rule 13, where nothing is refused any more.
+    fn depart(&mut self, user: UserId, group: GroupId, now: Timestamp) -> (Value, Vec<Told>) {
+        let state = &self.groups[&group];
+        let stint = state.members[&user].stint;
+        let senior = state.admins.iter().min_by_key(|admin| state.members[*admin].stint).copied();
+        let owner = state.owner == user;
+        if owner && (senior.is_none() || state.options.owner_exit == OwnerExit::Dissolve) {
+            return self.dissolve(group, now);
         }
         let version = self.end(user, group, None, now);
         let to = others(&self.groups[&group], user);
-        let told = self.tell(group, user, version, Event::MemberLeave, to);
-        Ok((Value::Left(stint), vec![told]))
+        let left = self.tell(group, user, version, Event::MemberLeave, to.clone());
+        let Some(heir) = senior.filter(|_| owner) else {
+            return (Value::Left(stint), vec![left]);
+        };
+        let state = self.groups.get_mut(&group).unwrap();
+        state.owner = heir;
+        state.admins.remove(&heir);
+        state.version += 1;
+        let version = state.version;
+        let change = Event::OwnerChange { previous: user };
+        let changed = self.tell(group, heir, version, change, to);
+        (Value::Succeeded(stint, heir), vec![left, changed])
+    }
+
+    fn leave_all(&mut self, user: UserId, now: Timestamp) -> (Value, Vec<Told>) {
+        let (mut values, mut signals) = (Vec::new(), Vec::new());
+        for (group, _) in self.groups_of(user) {
+            let (value, told) = self.depart(user, group, now);
+            values.push((group, value));
+            signals.extend(told);
+        }
+        (Value::LeftAll(values), signals)
     }
 
     fn kick(&mut self, by: UserId, group: GroupId, user: UserId, now: Timestamp) -> Answer {
-        let state = self.living(group, now)?;
-        member(state, by).map_err(Refusal::NotMember)?;
-        if state.owner != by {
-            return Err(Refusal::NotOwner);
-        }
-        if state.owner == user {
-            return Err(Refusal::Outranked);
-        }
+        let state = self.acting(by, group, Rank::Admin, now)?;
+        outranks(state, by, user)?;
         let stint = member(state, user).map_err(Refusal::TargetNotMember)?;
+        let told = self.expel(by, group, user, now);
+        Ok((Value::Stint(stint), vec![told]))
+    }
+
+    fn expel(&mut self, by: UserId, group: GroupId, user: UserId, now: Timestamp) -> Told {
         let version = self.end(user, group, Some(by), now);
         let to = others(&self.groups[&group], user).into_iter().chain([user]);
-        let told = self.tell(group, user, version, Event::MemberKick { by }, to);
-        Ok((Value::Stint(stint), vec![told]))
+        self.tell(group, user, version, Event::MemberKick { by }, to)
+    }
+
+    fn ban(
+        &mut self,
+        by: UserId,
+        group: GroupId,
+        user: UserId,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Answer {
+        let state = self.acting(by, group, Rank::Admin, now)?;
+        outranks(state, by, user)?;
+        let stint = member(state, user).ok();
+        let ban = Ban { by, until };
+        if !ban.holds(now) {
+            return Err(Refusal::AlreadyExpired);
+        }
+        let mut bans = state.bans.clone();
+        bans.remove(&user);
+        clean_bans(&mut bans, now);
+        bans.insert(user, ban);
+        self.limit(Limit::BansPerGroup, self.config.limits.bans_per_group, bans.len() as u64)?;
+        self.groups.get_mut(&group).unwrap().bans = bans;
+        let told = stint.map(|_| self.expel(by, group, user, now));
+        Ok((Value::Banned(stint), told.into_iter().collect()))
+    }
+
+    fn unban(&mut self, by: UserId, group: GroupId, user: UserId, now: Timestamp) -> Answer {
+        let state = self.acting(by, group, Rank::Admin, now)?;
+        if !state.bans.get(&user).is_some_and(|ban| ban.holds(now)) {
+            return Err(Refusal::NotBanned);
+        }
+        let bans = &mut self.groups.get_mut(&group).unwrap().bans;
+        bans.remove(&user);
+        clean_bans(bans, now);
+        Ok((Value::Done, vec![]))
+    }
+
+    fn set_rank(
+        &mut self,
+        by: UserId,
+        group: GroupId,
+        user: UserId,
+        rank: Rank,
+        now: Timestamp,
+    ) -> Answer {
+        let state = self.acting(by, group, Rank::Owner, now)?;
+        if by == user || rank == Rank::Owner {
+            return Err(Refusal::Outranked);
+        }
+        member(state, user).map_err(Refusal::TargetNotMember)?;
+        if state.admins.contains(&user) == (rank == Rank::Admin) {
+            return Err(Refusal::AlreadyRanked);
+        }
+        let state = self.groups.get_mut(&group).unwrap();
+        if rank == Rank::Admin {
+            state.admins.insert(user);
+        } else {
+            state.admins.remove(&user);
+        }
+        Ok((Value::Done, vec![self.announce(group, user, Event::RankChange { rank })]))
+    }
+
+    fn transfer(&mut self, owner: UserId, group: GroupId, user: UserId, now: Timestamp) -> Answer {
+        let state = self.acting(owner, group, Rank::Owner, now)?;
+        member(state, user).map_err(Refusal::TargetNotMember)?;
+        if owner == user {
+            return Err(Refusal::AlreadyOwner);
+        }
+        let state = self.groups.get_mut(&group).unwrap();
+        state.owner = user;
+        state.admins.remove(&user);
+        state.admins.insert(owner);
+        let change = Event::OwnerChange { previous: owner };
+        Ok((Value::Done, vec![self.announce(group, user, change)]))
+    }
+
+    fn set_options(
+        &mut self,
+        by: UserId,
+        group: GroupId,
+        options: GroupOptions,
+        now: Timestamp,
+    ) -> Answer {
+        self.acting(by, group, Rank::Owner, now)?;
+        let state = self.groups.get_mut(&group).unwrap();
+        let expired = state.log.len() - live(state, now).len();
+        state.log.drain(..expired);
+        state.options = options;
+        Ok((Value::Done, vec![]))
+    }
+
+    fn announce(&mut self, group: GroupId, from: UserId, event: Event<UserId>) -> Told {
+        let state = self.groups.get_mut(&group).unwrap();
+        state.version += 1;
+        let (version, to) = (state.version, state.members.keys().copied().collect::<Vec<_>>());
+        self.tell(group, from, version, event, to)
+    }
+
+    fn acting(
+        &self,
+        by: UserId,
+        group: GroupId,
+        needs: Rank,
+        now: Timestamp,
+    ) -> Result<&Group, Refusal<UserId>> {
+        let state = self.living(group, now)?;
+        member(state, by).map_err(Refusal::NotMember)?;
+        match needs {
+            Rank::Admin if rank(state, by) < Some(Rank::Admin) => Err(Refusal::NotAdmin),
+            Rank::Owner if state.owner != by => Err(Refusal::NotOwner),
+            _ => Ok(state),
+        }
+    }
+
+    fn limit(&self, limit: Limit, max: Option<u64>, count: u64) -> Result<(), Refusal<UserId>> {
+        match max {
+            Some(max) if count > max => Err(Refusal::OverLimit { limit, max }),
+            _ => Ok(()),
+        }
+    }
+
+    fn one_more_group(&self, user: UserId) -> Result<(), Refusal<UserId>> {
+        let groups = self.groups_of(user).len() as u64 + 1;
+        self.limit(Limit::GroupsPerUser, self.config.limits.groups_per_user, groups)
     }
 
     fn post(
@@ -296,11 +515,20 @@ impl Model {
         message: Arc<str>,
         now: Timestamp,
     ) -> Answer {
-        member(self.living(group, now)?, author).map_err(Refusal::NotMember)?;
+        let state = self.acting(author, group, Rank::Member, now)?;
+        let limits = self.config.limits;
+        self.limit(Limit::MessageBytes, limits.message_bytes, message.len() as u64)?;
+        let keep = state.options.keep_entries.unwrap_or(u64::MAX);
+        let entries = (live(state, now).len() as u64 + 1).min(keep);
+        self.limit(Limit::EntriesPerGroup, limits.entries_per_group, entries)?;
+
         let state = self.groups.get_mut(&group).unwrap();
-        let seq = Seq(state.log.len() as u64);
-        let at = state.log.last().map_or(now, |last| last.at.max(now));
+        let (seq, at) = (Seq(state.next_seq), state.last_at.max(now));
+        state.next_seq += 1;
+        state.last_at = at;
         state.log.push(Said { seq, at, author, message: message.clone() });
+        let expired = state.log.len() - live(state, now).len();
+        state.log.drain(..expired.min(4));
         let (version, to) = (state.version, others(state, author));
         let told = self.tell(group, author, version, Event::MessagePost { seq, at, message }, to);
         Ok((Value::Seq(seq), vec![told]))
@@ -316,6 +544,7 @@ impl Model {
         let kept = usize::from(self.config.departures);
         let state = self.groups.get_mut(&group).unwrap();
         state.members.remove(&user);
+        state.admins.remove(&user);
         state.past.retain(|past| past.user != user);
         state.past.push(Past { user, at, kicked_by });
         let over = state.past.len().saturating_sub(kept);
@@ -330,7 +559,7 @@ impl Model {
         self.tombstones.insert(id, (by, now));
         self.next_stint = self.next_stint.max(group.version + 3);
         let to = others(&group, by);
-        let purge = Event::HistoryPurge { before: Seq(group.log.len() as u64) };
+        let purge = Event::HistoryPurge { before: Seq(group.next_seq) };
         let told = vec![
             self.tell(id, by, group.version + 1, Event::MemberKick { by }, to.clone()),
             self.tell(id, by, group.version + 2, purge, to),
@@ -348,8 +577,11 @@ impl Model {
     ) -> Result<Vec<Said>, Refusal<UserId>> {
         let state = self.living(group, now)?;
         member(state, reader).map_err(Refusal::NotMember)?;
-        let from = state.members[&reader].reads_from;
-        Ok(state.log[from..].iter().rev().cloned().collect())
+        let from = match state.options.history {
+            HistoryAccess::Full => Seq(0),
+            _ => state.members[&reader].reads_from,
+        };
+        Ok(live(state, now).into_iter().rev().filter(|said| said.seq >= from).collect())
     }
 
     /// The groups of a user, in the order of joining.
@@ -366,6 +598,43 @@ impl Model {
 
 fn others(group: &Group, user: UserId) -> Vec<UserId> {
     group.members.keys().copied().filter(|member| *member != user).collect()
+}
+
+/// Rule 18: what is within its retention.
+fn live(group: &Group, now: Timestamp) -> Vec<Said> {
+    let options = &group.options;
+    let too_old =
+        |said: &&Said| options.keep_ms.is_some_and(|ms| said.at.0.saturating_add(ms) <= now.0);
+    let too_many =
+        |said: &&Said| options.keep_entries.is_some_and(|keep| said.seq.0 + keep < group.next_seq);
+    group.log.iter().filter(|said| !too_old(said) && !too_many(said)).cloned().collect()
+}
+
+/// Those that are over, the first to end first, two at most.
+fn clean_bans(bans: &mut BTreeMap<UserId, Ban<UserId>>, now: Timestamp) {
+    let ended = bans.iter().filter(|(_, ban)| !ban.holds(now));
+    let mut over: Vec<_> = ended.map(|(user, ban)| (ban.until, *user)).collect();
+    over.sort();
+    for (_, user) in over.into_iter().take(2) {
+        bans.remove(&user);
+    }
+}
+
+pub fn rank(group: &Group, user: UserId) -> Option<Rank> {
+    group.members.get(&user)?;
+    Some(match user {
+        user if group.owner == user => Rank::Owner,
+        user if group.admins.contains(&user) => Rank::Admin,
+        _ => Rank::Member,
+    })
+}
+
+/// Rule 14.
+fn outranks(group: &Group, by: UserId, user: UserId) -> Result<(), Refusal<UserId>> {
+    if by == user || rank(group, user) >= rank(group, by) {
+        return Err(Refusal::Outranked);
+    }
+    Ok(())
 }
 
 /// Rule 8.

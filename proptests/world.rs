@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use std::num::{NonZeroU32, NonZeroU64};
 
 use disband::{
-    Command, CommandResult, Config, Departure, Dissolved, Engine, GroupId, History, Page, Quota,
-    Quotas, Rate, Refusal, Reply, Signal, Stats, Stint, Timestamp, UserId,
+    Ban, Command, CommandResult, Config, Departure, Dissolved, Engine, GroupId, GroupOptions,
+    History, HistoryAccess, Limits, OwnerExit, Page, Quota, Quotas, Rank, Rate, Refusal, Reply,
+    Signal, Stats, Stint, Timestamp, UserId,
 };
 use proptest::prelude::*;
 
-use crate::model::{Answer, Model, Said, Told, Value};
+use crate::model::{self, Answer, Model, Said, Told, Value};
 
+pub type Done = CommandResult<Reply<UserId, GroupId>, UserId, GroupId>;
 pub type Step = (Command<UserId, GroupId>, Timestamp);
 
 const USERS: u64 = 5;
@@ -26,7 +28,8 @@ pub fn groups() -> impl Iterator<Item = GroupId> {
 }
 
 pub fn user() -> impl Strategy<Value = UserId> {
-    (0..USERS).prop_map(UserId)
+    // One user does a good deal of it, or owners and admins would seldom be the ones who act.
+    prop_oneof![1 => Just(UserId(0)), 2 => (0..USERS).prop_map(UserId)]
 }
 
 pub fn group() -> impl Strategy<Value = GroupId> {
@@ -47,34 +50,106 @@ pub fn quota() -> impl Strategy<Value = Quota> {
     ]
 }
 
+fn limits() -> impl Strategy<Value = Limits> {
+    let small = |most| prop::option::weighted(0.2, 0..most);
+    (small(5u64), small(3u64), small(3u64), small(8u64), small(3u64)).prop_map(
+        |(members, groups, bytes, entries, bans)| Limits {
+            members_per_group: members,
+            groups_per_user: groups,
+            message_bytes: bytes,
+            entries_per_group: entries,
+            bans_per_group: bans,
+        },
+    )
+}
+
 pub fn config() -> impl Strategy<Value = Config> {
-    (any::<u64>(), quota(), quota(), prop_oneof![Just(0), 1..5_000u64, Just(u64::MAX)], 0..4u8)
-        .prop_map(|(instance, limit, leave, tombstone_ms, departures)| Config {
+    let ttl = prop_oneof![4 => Just(0), 4 => 1..500u64, 1 => 1..5_000u64, 1 => Just(u64::MAX)];
+    (any::<u64>(), quota(), quota(), ttl, 0..4u8, limits()).prop_map(
+        |(instance, limit, leave, tombstone_ms, departures, limits)| Config {
             instance,
             quotas: Quotas { leave, ..Quotas::all(limit) },
             tombstone_ms,
             departures,
-        })
+            limits,
+        },
+    )
+}
+
+pub fn options() -> impl Strategy<Value = GroupOptions> {
+    let exit = prop_oneof![
+        1 => Just(OwnerExit::Dissolve), 3 => Just(OwnerExit::Succeed), 2 => Just(OwnerExit::Refuse)
+    ];
+    let history = prop_oneof![Just(HistoryAccess::FromJoin), Just(HistoryAccess::Full)];
+    let entries = prop::option::weighted(0.4, 0..6u64);
+    let ms = prop::option::weighted(0.4, prop_oneof![0..2_000u64, Just(u64::MAX)]);
+    (exit, history, entries, ms).prop_map(|(owner_exit, history, keep_entries, keep_ms)| {
+        GroupOptions { owner_exit, history, keep_entries, keep_ms }
+    })
+}
+
+/// A time at which a ban may end, around the times that steps have.
+fn until() -> impl Strategy<Value = Option<Timestamp>> {
+    let near = (999_000..1_010_000u64).prop_map(|ms| Some(Timestamp(ms)));
+    prop_oneof![Just(None), near, any::<u64>().prop_map(|ms| Some(Timestamp(ms)))]
 }
 
 /// Without limits, every command gets as far as its guards.
 pub fn unlimited() -> impl Strategy<Value = Config> {
-    config().prop_map(|config| Config { quotas: Quotas::UNLIMITED, ..config })
+    config().prop_map(|config| Config { quotas: Quotas::UNLIMITED, limits: Limits::NONE, ..config })
 }
 
 pub fn command() -> impl Strategy<Value = Command<UserId, GroupId>> {
     prop_oneof![
-        3 => (user(), group()).prop_map(|(owner, group)| Command::Create { owner, group, options: None }),
-        6 => (user(), group()).prop_map(|(user, group)| Command::Join { user, group }),
-        3 => (user(), group()).prop_map(|(user, group)| Command::Leave { user, group, stint: None }),
-        2 => (user(), group(), 0..30u64).prop_map(|(user, group, stint)| {
+        12 => (user(), group(), prop::option::weighted(0.8, options())).prop_map(|(owner, group, options)| {
+            Command::Create { owner, group, options }
+        }),
+        24 => (user(), group()).prop_map(|(user, group)| Command::Join { user, group }),
+        7 => (user(), group()).prop_map(|(user, group)| Command::Leave { user, group, stint: None }),
+        4 => (user(), group(), 0..30u64).prop_map(|(user, group, stint)| {
             Command::Leave { user, group, stint: Some(Stint(stint)) }
         }),
-        3 => (user(), group(), user()).prop_map(|(by, group, user)| Command::Kick { by, group, user }),
-        4 => (user(), group(), "[a-c]{0,2}").prop_map(|(author, group, message)| {
+        8 => (user(), group(), user()).prop_map(|(by, group, user)| Command::Kick { by, group, user }),
+        14 => (user(), group(), "[a-c]{0,2}").prop_map(|(author, group, message)| {
             Command::Post { author, group, message: message.into() }
         }),
+        1 => (user(), group()).prop_map(|(owner, group)| Command::Dissolve { owner, group }),
+        4 => (user(), group(), user()).prop_map(|(owner, group, user)| {
+            Command::Transfer { owner, group, user }
+        }),
+        14 => (user(), group(), user(), rank()).prop_map(|(by, group, user, rank)| {
+            Command::SetRank { by, group, user, rank }
+        }),
+        3 => (user(), group(), options()).prop_map(|(by, group, options)| {
+            Command::SetOptions { by, group, options }
+        }),
+        8 => (user(), group(), user(), until()).prop_map(|(by, group, user, until)| {
+            Command::Ban { by, group, user, until }
+        }),
+        6 => (user(), group(), user()).prop_map(|(by, group, user)| {
+            Command::Unban { by, group, user }
+        }),
+        1 => user().prop_map(|user| Command::LeaveAll { user }),
     ]
+}
+
+fn rank() -> impl Strategy<Value = Rank> {
+    prop_oneof![5 => Just(Rank::Admin), 2 => Just(Rank::Member), 1 => Just(Rank::Owner)]
+}
+
+/// A few groups with a few members and admins, for the random commands to start from.
+fn founding() -> impl Strategy<Value = Vec<Command<UserId, GroupId>>> {
+    let found = |(id, options): (u64, GroupOptions)| {
+        let (owner, group) = (UserId(id), GroupId(id));
+        let create = Command::Create { owner, group, options: Some(options) };
+        let join = (1..4).map(move |n| Command::Join { user: UserId((id + n) % USERS), group });
+        let user = UserId((id + 2) % USERS);
+        let admin = Command::SetRank { by: owner, group, user, rank: Rank::Admin };
+        [create].into_iter().chain(join).chain([admin])
+    };
+    let some = prop::collection::vec(options(), GROUPS as usize)
+        .prop_map(move |options| (0..GROUPS).zip(options).flat_map(found).collect());
+    prop_oneof![4 => some, 1 => Just(Vec::new())]
 }
 
 /// Commands with times that mostly go on, and now and then stand still, jump or go back.
@@ -88,13 +163,14 @@ pub fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
         2 => -3_000..0i128,
         1 => Just(-1_000_000i128),
     ];
-    (start, prop::collection::vec((command(), tick), 1..length)).prop_map(|(start, steps)| {
+    let random = prop::collection::vec((command(), tick), 1..length);
+    (start, founding(), random).prop_map(|(start, founding, random)| {
         let mut now = i128::from(start);
         let step = |(command, tick): (_, i128)| {
             now = (now + tick).clamp(0, i128::from(u64::MAX));
             (command, Timestamp(now.try_into().unwrap()))
         };
-        steps.into_iter().map(step).collect()
+        founding.into_iter().map(|command| (command, 0)).chain(random).map(step).collect()
     })
 }
 
@@ -133,17 +209,34 @@ fn dissolved(dissolved: &Dissolved<UserId>) -> Value {
     }
 }
 
-/// A result in the model's terms.
-pub fn answer(result: &CommandResult<Reply<UserId>, UserId, GroupId>) -> Answer {
-    let outcome = result.as_ref().map_err(Clone::clone)?;
-    let value = match &outcome.value {
+fn departed(departure: &Departure<UserId>) -> Value {
+    match departure {
+        Departure::Left { stint } => Value::Left(*stint),
+        Departure::Succeeded { stint, owner } => Value::Succeeded(*stint, *owner),
+        Departure::Dissolved(group) => dissolved(group),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub fn value(reply: &Reply<UserId, GroupId>) -> Value {
+    match reply {
         Reply::Created(stint) | Reply::Joined(stint) | Reply::Kicked(stint) => Value::Stint(*stint),
         Reply::Posted(seq) => Value::Seq(*seq),
-        Reply::Departed(Departure::Left { stint }) => Value::Left(*stint),
-        Reply::Departed(Departure::Dissolved(group)) => dissolved(group),
+        Reply::Departed(departure) => departed(departure),
+        Reply::Dissolved(group) => dissolved(group),
+        Reply::Banned(stint) => Value::Banned(*stint),
+        Reply::LeftAll(groups) => {
+            Value::LeftAll(groups.iter().map(|(id, one)| (*id, departed(one))).collect())
+        }
+        Reply::Transferred | Reply::Ranked | Reply::Configured | Reply::Unbanned => Value::Done,
         other => panic!("{other:?}"),
-    };
-    Ok((value, outcome.signals.iter().map(told).collect()))
+    }
+}
+
+/// A result in the model's terms.
+pub fn answer(result: &Done) -> Answer {
+    let outcome = result.as_ref().map_err(Clone::clone)?;
+    Ok((value(&outcome.value), outcome.signals.iter().map(told).collect()))
 }
 
 /// All that a host can see, at a time.
@@ -160,7 +253,11 @@ struct SeenGroup {
     owner: UserId,
     version: u64,
     members: Vec<(UserId, Stint)>,
+    options: GroupOptions,
+    ranks: Vec<Option<Rank>>,
+    bans: Vec<(UserId, Ban<UserId>)>,
     entries: u64,
+    next_seq: u64,
     past: Vec<(UserId, Timestamp, Option<UserId>)>,
 }
 
@@ -174,7 +271,11 @@ pub fn sight(engine: &Engine, now: Timestamp) -> Sight {
                 owner: *group.owner(),
                 version: group.version(),
                 members: group.members().map(|(user, stint)| (*user, stint)).collect(),
+                options: *group.options(),
+                ranks: users().map(|user| group.rank(&user)).collect(),
+                bans: group.bans(now).map(|(user, ban)| (*user, ban.clone())).collect(),
                 entries: group.log_len(),
+                next_seq: group.next_seq().0,
                 past: group.departures().iter().map(|p| (p.user, p.at, p.kicked_by)).collect(),
             })
             .collect(),
@@ -195,7 +296,16 @@ pub fn sight_of_model(model: &Model, now: Timestamp) -> Sight {
                 owner: group.owner,
                 version: group.version,
                 members: group.members.iter().map(|(user, m)| (*user, m.stint)).collect(),
+                options: group.options,
+                ranks: users().map(|user| model::rank(group, user)).collect(),
+                bans: group
+                    .bans
+                    .iter()
+                    .filter(|(_, ban)| ban.holds(now))
+                    .map(|(user, ban)| (*user, ban.clone()))
+                    .collect(),
                 entries: group.log.len() as u64,
+                next_seq: group.next_seq,
                 past: group.past.iter().map(|p| (p.user, p.at, p.kicked_by)).collect(),
             })
             .collect(),
@@ -224,7 +334,7 @@ pub fn assert_stats(stats: Stats, model: &Model) {
 pub fn run(
     config: Config,
     steps: &[Step],
-    mut look: impl FnMut(&Engine, &Step, &CommandResult<Reply<UserId>, UserId, GroupId>, &Engine),
+    mut look: impl FnMut(&Engine, &Step, &Done, &Engine),
 ) -> Engine {
     let mut engine = Engine::new(config);
     for step in steps {

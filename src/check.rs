@@ -31,6 +31,18 @@ pub enum Violation<U, G> {
         /// The group.
         group: G,
     },
+    /// An admin is not a member, or not under that stint, or the owner.
+    #[error("an admin of {group:?} is no member of it under that stint, or its owner")]
+    Admins {
+        /// The group.
+        group: G,
+    },
+    /// A member is banned, or the bans and the order of their cleaning disagree.
+    #[error("a member of {group:?} is banned, or the order of its bans is wrong")]
+    Bans {
+        /// The group.
+        group: G,
+    },
     /// A group's log is out of order.
     #[error("the log of {group:?} is out of order")]
     Log {
@@ -134,6 +146,13 @@ fn check_group<U: Id, G: Id>(
     departed.dedup();
     if departed.len() != group.departures().len() || departed.len() > usize::from(departures_kept) {
         return Err(Violation::Departures { group: id.clone() });
+    }
+    let is_admin = |(user, stint)| group.stint(user) == Some(stint) && user != group.owner();
+    if !group.admins().all(is_admin) {
+        return Err(Violation::Admins { group: id.clone() });
+    }
+    if !group.all_bans().is_consistent(|user| group.contains(user)) {
+        return Err(Violation::Bans { group: id.clone() });
     }
     if !group.log().is_consistent(next_stint) {
         return Err(Violation::Log { group: id.clone() });

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::Stint;
 use crate::options::GroupOptions;
 use crate::quota::Operation;
+use crate::rank::Rank;
+use crate::time::Timestamp;
 
 /// A command, without its time. [`Engine::apply`](crate::Engine::apply) carries it out.
 ///
@@ -61,6 +63,67 @@ pub enum Command<U, G> {
         /// The text.
         message: Arc<str>,
     },
+    /// [`Engine::dissolve`](crate::Engine::dissolve)
+    Dissolve {
+        /// The owner.
+        owner: U,
+        /// Which group.
+        group: G,
+    },
+    /// [`Engine::transfer`](crate::Engine::transfer)
+    Transfer {
+        /// Who owns it so far.
+        owner: U,
+        /// Which group.
+        group: G,
+        /// Who is to own it.
+        user: U,
+    },
+    /// [`Engine::set_rank`](crate::Engine::set_rank)
+    SetRank {
+        /// Who decides.
+        by: U,
+        /// In which group.
+        group: G,
+        /// Whose rank.
+        user: U,
+        /// Which.
+        rank: Rank,
+    },
+    /// [`Engine::set_options`](crate::Engine::set_options)
+    SetOptions {
+        /// Who decides.
+        by: U,
+        /// Of which group.
+        group: G,
+        /// All of its options from now on.
+        options: GroupOptions,
+    },
+    /// [`Engine::ban`](crate::Engine::ban)
+    Ban {
+        /// Who bans.
+        by: U,
+        /// From which group.
+        group: G,
+        /// Who is banned.
+        user: U,
+        /// Until when; null for until the ban is lifted.
+        until: Option<Timestamp>,
+    },
+    /// [`Engine::unban`](crate::Engine::unban)
+    Unban {
+        /// Who lifts the ban.
+        by: U,
+        /// In which group.
+        group: G,
+        /// Whose ban.
+        user: U,
+    },
+    /// [`Engine::leave_all`](crate::Engine::leave_all)
+    LeaveAll {
+        /// Whose account goes.
+        user: U,
+    },
 }
 
 impl<U, G> Command<U, G> {
@@ -72,19 +135,33 @@ impl<U, G> Command<U, G> {
             | Command::Join { user: actor, .. }
             | Command::Leave { user: actor, .. }
             | Command::Kick { by: actor, .. }
-            | Command::Post { author: actor, .. } => actor,
+            | Command::Post { author: actor, .. }
+            | Command::Dissolve { owner: actor, .. }
+            | Command::Transfer { owner: actor, .. }
+            | Command::SetRank { by: actor, .. }
+            | Command::SetOptions { by: actor, .. }
+            | Command::Ban { by: actor, .. }
+            | Command::Unban { by: actor, .. }
+            | Command::LeaveAll { user: actor } => actor,
         }
     }
 
-    /// On which group.
+    /// On which group; `None` for `LeaveAll`, which is on all of them.
     #[must_use]
-    pub const fn group(&self) -> &G {
+    pub const fn group(&self) -> Option<&G> {
         match self {
             Command::Create { group, .. }
             | Command::Join { group, .. }
             | Command::Leave { group, .. }
             | Command::Kick { group, .. }
-            | Command::Post { group, .. } => group,
+            | Command::Post { group, .. }
+            | Command::Dissolve { group, .. }
+            | Command::Transfer { group, .. }
+            | Command::SetRank { group, .. }
+            | Command::SetOptions { group, .. }
+            | Command::Ban { group, .. }
+            | Command::Unban { group, .. } => Some(group),
+            Command::LeaveAll { .. } => None,
         }
     }
 
@@ -97,6 +174,13 @@ impl<U, G> Command<U, G> {
             Command::Leave { .. } => Operation::Leave,
             Command::Kick { .. } => Operation::Kick,
             Command::Post { .. } => Operation::Post,
+            Command::Dissolve { .. } => Operation::Dissolve,
+            Command::Transfer { .. } => Operation::Transfer,
+            Command::SetRank { .. } => Operation::SetRank,
+            Command::SetOptions { .. } => Operation::SetOptions,
+            Command::Ban { .. } => Operation::Ban,
+            Command::Unban { .. } => Operation::Unban,
+            Command::LeaveAll { .. } => Operation::LeaveAll,
         }
     }
 }
@@ -104,10 +188,20 @@ impl<U, G> Command<U, G> {
 /// One line for a log: who does what to which group. Messages are left out, but for their length.
 impl<U: fmt::Display, G: fmt::Display> fmt::Display for Command<U, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} group={} by={}", self.kind().name(), self.group(), self.actor())?;
+        write!(f, "{} by={}", self.kind().name(), self.actor())?;
+        if let Some(group) = self.group() {
+            write!(f, " group={group}")?;
+        }
         match self {
             Command::Leave { stint: Some(stint), .. } => write!(f, " stint={stint}"),
-            Command::Kick { user, .. } => write!(f, " user={user}"),
+            Command::Kick { user, .. }
+            | Command::Transfer { user, .. }
+            | Command::Ban { user, until: None, .. }
+            | Command::Unban { user, .. } => write!(f, " user={user}"),
+            Command::Ban { user, until: Some(until), .. } => {
+                write!(f, " user={user} until={until}")
+            }
+            Command::SetRank { user, rank, .. } => write!(f, " user={user} rank={}", rank.name()),
             Command::Post { message, .. } => write!(f, " bytes={}", message.len()),
             _ => Ok(()),
         }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::Limits;
 use crate::quota::Quotas;
 
 /// Choices that hold for the whole engine. They are part of its state, so replicas can't differ in
@@ -20,6 +21,8 @@ pub struct Config {
     /// How many departures each group remembers, to tell a former member why they are none.
     /// Default 16; 0 for none. Each takes some 40 bytes, and looking one up walks them.
     pub departures: u8,
+    /// How large anything may grow.
+    pub limits: Limits,
 }
 
 impl Default for Config {
@@ -29,6 +32,7 @@ impl Default for Config {
             quotas: Quotas::default(),
             tombstone_ms: 31 * 24 * 60 * 60 * 1000,
             departures: 16,
+            limits: Limits::default(),
         }
     }
 }

@@ -65,6 +65,24 @@ impl<U: Id, G: Id> Directory<U, G> {
             .map(|(stint, group)| (*stint, group))
     }
 
+    /// How many entries `user` has, stale ones among them. O(log users).
+    pub(crate) fn count(&self, user: &U) -> usize {
+        self.users.get(user).map_or(0, Map::len)
+    }
+
+    /// Removes the entries of `user` for which `live` does not hold. O(their entries · log users).
+    pub(crate) fn prune(&mut self, user: &U, live: impl Fn(&U, Stint, &G) -> bool) {
+        let stale: Vec<Stint> = self
+            .of(user)
+            .filter(|(stint, group)| !live(user, *stint, group))
+            .map(|(stint, _)| stint)
+            .collect();
+        for stint in stale {
+            self.remove(user, stint);
+            self.stale = self.stale.saturating_sub(1);
+        }
+    }
+
     /// Looks at up to `budget` entries, going round and round, and removes those for which `live`
     /// does not hold. Costs nothing if none is stale. O(budget · log users).
     pub(crate) fn sweep(&mut self, budget: usize, live: impl Fn(&U, Stint, &G) -> bool) {

@@ -4,12 +4,17 @@
 
 use std::sync::Arc;
 
+use crate::bans::{Ban, Bans};
 use crate::id::{Id, Seq, Stint};
-use crate::log::{History, Log, Page};
-use crate::options::GroupOptions;
+use crate::log::{History, Log, Page, Retention};
+use crate::options::{GroupOptions, HistoryAccess};
 use crate::persistent::Map;
+use crate::rank::Rank;
 use crate::refusal::Absence;
 use crate::time::Timestamp;
+
+/// Entries past their retention that a post drops, at most. One would do: a post adds one.
+const DROPPED: u64 = 4;
 
 /// A group as it stands.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,6 +23,9 @@ pub struct Group<U: Id> {
     options: GroupOptions,
     version: u64,
     members: Map<U, Stint>,
+    /// By stint, so that the senior one is the first, and a rank ends with its stint.
+    admins: Map<Stint, U>,
+    bans: Bans<U>,
     log: Log<U>,
     /// The last departures, one per user, the oldest first. A short array: a map of 64 of them
     /// took 4 kB a group, ten times what eight members take.
@@ -35,11 +43,28 @@ pub struct PastMember<U> {
     pub kicked_by: Option<U>,
 }
 
+/// What came of a post.
+pub(crate) struct Posted {
+    pub(crate) seq: Seq,
+    pub(crate) at: Timestamp,
+    /// How many older entries went.
+    pub(crate) dropped: u64,
+}
+
 impl<U: Id> Group<U> {
     pub(crate) fn new(owner: U, stint: Stint, options: GroupOptions) -> Self {
         let mut members = Map::new();
         members.insert(owner.clone(), stint);
-        Group { owner, options, version: stint.0, members, log: Log::new(), departures: Vec::new() }
+        Group {
+            owner,
+            options,
+            version: stint.0,
+            members,
+            admins: Map::new(),
+            bans: Bans::new(),
+            log: Log::new(),
+            departures: Vec::new(),
+        }
     }
 
     /// The owner: always a member, and there is exactly one.
@@ -48,7 +73,7 @@ impl<U: Id> Group<U> {
         &self.owner
     }
 
-    /// What was chosen at the group's creation.
+    /// What was chosen for the group.
     #[must_use]
     pub fn options(&self) -> &GroupOptions {
         &self.options
@@ -87,7 +112,40 @@ impl<U: Id> Group<U> {
         self.members.iter().map(|(user, stint)| (user, *stint))
     }
 
-    /// How many entries the log has. O(1).
+    /// The rank of `user`, if they are a member. O(log n).
+    #[must_use]
+    pub fn rank(&self, user: &U) -> Option<Rank> {
+        let stint = self.members.get(user)?;
+        Some(if self.owner == *user {
+            Rank::Owner
+        } else if self.admins.contains(stint) {
+            Rank::Admin
+        } else {
+            Rank::Member
+        })
+    }
+
+    /// The admins with their stints, the senior one first.
+    pub fn admins(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (&U, Stint)> + ExactSizeIterator + Clone {
+        self.admins.iter().map(|(stint, user)| (user, *stint))
+    }
+
+    /// The ban that bars `user`, if there is one. O(log bans).
+    #[must_use]
+    pub fn ban(&self, user: &U, now: Timestamp) -> Option<&Ban<U>> {
+        self.bans.holding(user, now)
+    }
+
+    /// Who is barred from the group, by ascending id. A step walks over those whose ban is over but
+    /// not yet cleaned.
+    pub fn bans(&self, now: Timestamp) -> impl DoubleEndedIterator<Item = (&U, &Ban<U>)> {
+        self.bans.iter(now)
+    }
+
+    /// How many entries the log has, those past their retention but not yet dropped among them.
+    /// O(1).
     #[must_use]
     pub fn log_len(&self) -> u64 {
         self.log.len()
@@ -126,9 +184,24 @@ impl<U: Id> Group<U> {
         }
     }
 
-    /// What `stint` may read. See [`Log::since`] for the cost.
-    pub(crate) fn history(&self, stint: Stint, page: Page) -> History<'_, U> {
-        self.log.since(stint, page)
+    /// What `stint` may read. See [`Log::first_live`] and [`Log::page`] for the cost.
+    pub(crate) fn history(&self, stint: Stint, page: Page, now: Timestamp) -> History<'_, U> {
+        let since = match self.options.history {
+            HistoryAccess::FromJoin => Some(stint),
+            HistoryAccess::Full => None,
+        };
+        self.log.page(page, self.log.first_live(self.retention(), now), since)
+    }
+
+    /// How many entries will be within their retention with one more. O(log² n).
+    pub(crate) fn entries_with_one_more(&self, now: Timestamp) -> u64 {
+        let first = self.log.first_live(self.retention(), now);
+        let one_more = self.log.next().0.saturating_sub(first.0).saturating_add(1);
+        one_more.min(self.options.keep_entries.unwrap_or(u64::MAX))
+    }
+
+    fn retention(&self) -> Retention {
+        Retention { entries: self.options.keep_entries, ms: self.options.keep_ms }
     }
 
     /// The whole log, for who has the group to archive.
@@ -141,14 +214,28 @@ impl<U: Id> Group<U> {
         self.members.clone()
     }
 
-    /// Takes in a user who is no member. O(log n).
-    pub(crate) fn admit(&mut self, user: U, stint: Stint) {
+    /// Who becomes owner if the owner goes: the admin with the longest unbroken membership. O(log n).
+    pub(crate) fn heir(&self) -> Option<(&U, Stint)> {
+        self.admins.first().map(|(stint, user)| (user, *stint))
+    }
+
+    /// The bans, also those that are over.
+    pub(crate) fn all_bans(&self) -> &Bans<U> {
+        &self.bans
+    }
+
+    /// Takes in a user who is no member and not banned. O(log n).
+    pub(crate) fn admit(&mut self, user: U, stint: Stint, now: Timestamp) {
+        self.bans.lift(&user);
+        self.bans.clean(now);
         self.members.insert(user, stint);
     }
 
-    /// Ends a membership and remembers it as one of the last `kept`. O(log n + kept).
-    pub(crate) fn remove(&mut self, past: PastMember<U>, kept: u8) {
+    /// Ends a membership, and the rank with it, and remembers it as one of the last `kept`.
+    /// O(log n + kept).
+    pub(crate) fn remove(&mut self, past: PastMember<U>, stint: Stint, kept: u8) {
         self.members.remove(&past.user);
+        self.revoke(stint);
         if kept == 0 {
             return;
         }
@@ -159,15 +246,54 @@ impl<U: Id> Group<U> {
         self.departures.push(past);
     }
 
-    /// Appends to the log. `before` is the stint that would begin next. O(log n).
+    /// Makes a member an admin. O(log n).
+    pub(crate) fn appoint(&mut self, user: U, stint: Stint) {
+        self.admins.insert(stint, user);
+    }
+
+    /// Makes an admin a member. O(log n).
+    pub(crate) fn revoke(&mut self, stint: Stint) {
+        if self.admins.contains(&stint) {
+            self.admins.remove(&stint);
+        }
+    }
+
+    /// Makes a member the owner. Whoever was keeps no rank by it. O(log n).
+    pub(crate) fn hand_to(&mut self, heir: U, stint: Stint) {
+        self.revoke(stint);
+        self.owner = heir;
+    }
+
+    /// Changes the options. What was past its retention stays so, whatever the new one: it is
+    /// dropped here, and how much is returned. O(log² n).
+    pub(crate) fn set_options(&mut self, options: GroupOptions, now: Timestamp) -> u64 {
+        let dropped = self.log.drop_expired(self.retention(), now, u64::MAX);
+        self.options = options;
+        dropped
+    }
+
+    /// Bars a user who is no member. O(log bans).
+    pub(crate) fn bar(&mut self, user: U, ban: Ban<U>, now: Timestamp) {
+        self.bans.put(user, ban, now);
+    }
+
+    /// Lets a user in again. O(log bans).
+    pub(crate) fn unbar(&mut self, user: &U, now: Timestamp) {
+        self.bans.lift(user);
+        self.bans.clean(now);
+    }
+
+    /// Appends to the log, and drops a few entries past their retention. `before` is the stint that
+    /// would begin next. O(log² n).
     pub(crate) fn post(
         &mut self,
         author: U,
         message: Arc<str>,
         before: Stint,
         now: Timestamp,
-    ) -> (Seq, Timestamp) {
-        self.log.append(author, message, before, now)
+    ) -> Posted {
+        let (seq, at) = self.log.append(author, message, before, now);
+        Posted { seq, at, dropped: self.log.drop_expired(self.retention(), now, DROPPED) }
     }
 
     /// Counts one more signal, and returns the version it carries.

@@ -12,6 +12,9 @@
 )]
 
 mod audience;
+mod authority;
+mod bans;
+mod chat;
 mod check;
 mod command;
 mod config;
@@ -20,11 +23,14 @@ mod engine;
 mod group;
 mod id;
 mod limiter;
+mod limits;
 mod log;
+mod membership;
 mod options;
 mod outcome;
 mod persistent;
 mod quota;
+mod rank;
 mod refusal;
 mod signal;
 mod state;
@@ -34,17 +40,20 @@ mod tombstone;
 pub mod wire;
 
 pub use audience::{Audience, Recipients};
+pub use bans::Ban;
 pub use check::Violation;
 pub use command::Command;
 pub use config::Config;
 pub use engine::Engine;
 pub use group::{Group, PastMember};
 pub use id::{GroupId, Id, ParseIdError, Seq, Stint, UserId};
+pub use limits::{Limit, Limits};
 pub use log::{Entry, History, Page};
-pub use options::{GroupOptions, OwnerExit};
-pub use outcome::{CommandResult, Departure, Dissolved, Outcome, Reply};
+pub use options::{GroupOptions, HistoryAccess, OwnerExit};
+pub use outcome::{BatchResult, CommandResult, Departure, Dissolved, Outcome, Reply};
 pub use quota::{Operation, Quota, Quotas, Rate};
-pub use refusal::{Absence, Refusal};
+pub use rank::Rank;
+pub use refusal::{Absence, BatchRefusal, Refusal};
 pub use signal::{Event, ParseKeyError, Signal, SignalKey};
 pub use stats::Stats;
 pub use time::Timestamp;

@@ -17,6 +17,9 @@ use crate::time::Timestamp;
 /// Entries in a closed block: also the most that a post copies when a clone shares the log.
 const BLOCK: usize = 32;
 
+/// Blocks freed at once, at most. One would do: a post adds a thirty-second of one.
+const FREED: usize = 4;
+
 /// One message in a group's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry<U> {
@@ -31,8 +34,20 @@ pub struct Entry<U> {
     before: Stint,
 }
 
+/// How much of a log is kept: so many entries, for so many milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Retention {
+    pub(crate) entries: Option<u64>,
+    pub(crate) ms: Option<u64>,
+}
+
 #[derive(Clone)]
 pub(crate) struct Log<U> {
+    /// The number of the first entry that was not dropped. The block it lies in goes when all of it
+    /// was.
+    first: u64,
+    /// The time of the last entry, dropped or not.
+    last_at: Timestamp,
     /// Closed blocks, each under the number of its first entry.
     blocks: Map<u64, Arc<[Entry<U>]>>,
     /// The number of the first entry in `open`.
@@ -42,7 +57,7 @@ pub(crate) struct Log<U> {
 
 impl<U: Clone> Log<U> {
     pub(crate) const fn new() -> Self {
-        Log { blocks: Map::new(), open_from: 0, open: Vec::new() }
+        Log { first: 0, last_at: Timestamp(0), blocks: Map::new(), open_from: 0, open: Vec::new() }
     }
 
     /// Appends a message, and returns its number and its time: `now`, or its predecessor's if that
@@ -55,7 +70,8 @@ impl<U: Clone> Log<U> {
         now: Timestamp,
     ) -> (Seq, Timestamp) {
         let seq = self.next();
-        let at = self.last().map_or(now, |last| last.at.max(now));
+        let at = self.last_at.max(now);
+        self.last_at = at;
         if self.open.len() >= BLOCK {
             self.blocks.insert(self.open_from, std::mem::take(&mut self.open).into());
             self.open_from = seq.0;
@@ -69,13 +85,43 @@ impl<U: Clone> Log<U> {
         Seq(self.open_from.saturating_add(self.open.len() as u64))
     }
 
-    /// How many entries there are. O(1).
+    /// How many entries there are, those past their retention but not yet dropped among them. O(1).
     pub(crate) fn len(&self) -> u64 {
-        self.next().0
+        self.next().0.saturating_sub(self.first)
     }
 
-    fn last(&self) -> Option<&Entry<U>> {
-        self.open.last()
+    /// The first entry within its retention. O(log² n), or O(log n) if that is the first there is.
+    pub(crate) fn first_live(&self, keep: Retention, now: Timestamp) -> Seq {
+        let next = self.next().0;
+        let by_count = keep.entries.map_or(0, |entries| next.saturating_sub(entries));
+        let range = self.first.max(by_count)..next;
+        Seq(match keep.ms {
+            None => range.start,
+            Some(ms) => self.first_where(range, |entry| now < entry.at.after(ms)),
+        })
+    }
+
+    /// Drops up to `most` of the entries past their retention, the oldest first; returns how many.
+    /// Their blocks are freed a few at a time, now and with later drops. O(log² n), whatever `most`.
+    pub(crate) fn drop_expired(&mut self, keep: Retention, now: Timestamp, most: u64) -> u64 {
+        let live = self.first_live(keep, now).0;
+        let dropped = live.saturating_sub(self.first).min(most);
+        self.first = self.first.saturating_add(dropped);
+        if self.first > self.open_from {
+            let gone = usize::try_from(self.first.saturating_sub(self.open_from));
+            self.open.drain(..gone.unwrap_or(usize::MAX).min(self.open.len()));
+            self.open_from = self.first;
+        }
+        for _ in 0..FREED {
+            match self.blocks.first() {
+                Some((from, block)) if from.saturating_add(block.len() as u64) <= self.first => {
+                    let from = *from;
+                    self.blocks.remove(&from);
+                }
+                _ => break,
+            }
+        }
+        dropped
     }
 
     /// The block that holds entry `seq`, and the number of its first entry. O(log n).
@@ -86,6 +132,7 @@ impl<U: Clone> Log<U> {
         self.blocks.at_or_before(&seq).map(|(from, block)| (*from, &**block))
     }
 
+    /// An entry that was not dropped.
     fn get(&self, seq: u64) -> Option<&Entry<U>> {
         self.block(seq).and_then(|block| entry_in(block, seq))
     }
@@ -106,42 +153,50 @@ impl<U: Clone> Log<U> {
         start
     }
 
-    /// The page, less what was posted before `stint` began. Finding it costs O(log n), or
-    /// O(log² n) if `stint` began in the midst of it.
-    pub(crate) fn since(&self, stint: Stint, page: Page) -> History<'_, U> {
-        let to = page.before.map_or(self.next(), |before| before.min(self.next())).0;
-        let from = to.saturating_sub(page.limit);
-        History::new(self, self.first_where(from..to, |entry| entry.before > stint)..to)
+    /// The page of what lies at or past `first` and, if `since` names a stint, was posted since that
+    /// began. Finding it costs O(log n), or O(log² n) if `since` began in the midst of it.
+    pub(crate) fn page(&self, page: Page, first: Seq, since: Option<Stint>) -> History<'_, U> {
+        let first = first.0.max(self.first);
+        let to = page.before.map_or(self.next(), |before| before.min(self.next())).0.max(first);
+        let from = to.saturating_sub(page.limit).max(first);
+        let from = match since {
+            None => from,
+            Some(stint) => self.first_where(from..to, |entry| entry.before > stint),
+        };
+        History::new(self, from..to)
     }
 
     /// Every entry. O(1).
     pub(crate) fn all(&self) -> History<'_, U> {
-        History::new(self, 0..self.next().0)
+        History::new(self, self.first..self.next().0)
     }
 
     /// Whether times never go back, no block is empty, and the numbers are dense. Walks the log.
     pub(crate) fn is_consistent(&self, next_stint: Stint) -> bool {
-        let mut expected = 0_u64;
+        let start = self.blocks.first().map_or(self.open_from, |(from, _)| *from);
+        let mut expected = start;
         for (from, block) in self.blocks.iter() {
-            if *from != expected || block.is_empty() {
+            if *from != expected || block.is_empty() || *from >= self.open_from {
                 return false;
             }
             expected = expected.saturating_add(block.len() as u64);
         }
+        let mut entries = self.all().rev().map(|(_, entry)| (entry.at, entry.before));
         expected == self.open_from
-            && self
-                .all()
-                .rev()
-                .map(|(_, entry)| (entry.at, entry.before))
-                .is_sorted_by(|a, b| a.0 <= b.0 && a.1 <= b.1)
-            && self.last().is_none_or(|last| last.before <= next_stint)
+            && start <= self.first
+            && self.first <= self.next().0
+            && entries.clone().is_sorted_by(|a, b| a.0 <= b.0 && a.1 <= b.1)
+            && entries.all(|(at, before)| at <= self.last_at && before <= next_stint)
     }
 }
 
 /// The same entries, however they lie in blocks.
 impl<U: Clone + PartialEq> PartialEq for Log<U> {
     fn eq(&self, other: &Self) -> bool {
-        self.all().eq(other.all())
+        self.next() == other.next()
+            && self.last_at == other.last_at
+            && self.first == other.first
+            && self.all().eq(other.all())
     }
 }
 

@@ -9,11 +9,15 @@ use serde::{Serialize, Serializer};
 use crate::group::Group;
 use crate::id::{Id, Seq, Stint};
 use crate::log::History;
-use crate::refusal::Refusal;
+use crate::refusal::{BatchRefusal, Refusal};
 use crate::signal::Signal;
 
 /// What every command returns: its outcome, or why it was turned down.
 pub type CommandResult<T, U, G> = Result<Outcome<T, U, G>, Refusal<U>>;
+
+/// What a batch returns: the reply to each of its commands and all their signals, or which command
+/// was refused and why.
+pub type BatchResult<U, G> = Result<Outcome<Vec<Reply<U, G>>, U, G>, BatchRefusal<U>>;
 
 /// The result of a command that was carried out, and the signals to deliver, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,7 +48,7 @@ impl<T, U: Id, G> Outcome<T, U, G> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Reply<U: Id> {
+pub enum Reply<U: Id, G> {
     /// A group was created; its owner's stint.
     Created(Stint),
     /// A user joined; their stint.
@@ -55,6 +59,20 @@ pub enum Reply<U: Id> {
     Kicked(Stint),
     /// A message was posted; its place in the history.
     Posted(Seq),
+    /// A group was dissolved; all there was in it.
+    Dissolved(Dissolved<U>),
+    /// A group has another owner.
+    Transferred,
+    /// A member has another rank.
+    Ranked,
+    /// A group has other options.
+    Configured,
+    /// A user was banned; the stint that ended with it, if they were a member.
+    Banned(Option<Stint>),
+    /// A ban was lifted.
+    Unbanned,
+    /// A user left every group; what came of it in each, in the order of joining.
+    LeftAll(Vec<(G, Departure<U>)>),
 }
 
 /// What came of a user's leaving.
@@ -69,6 +87,13 @@ pub enum Departure<U: Id> {
     },
     /// They owned the group, and it was dissolved.
     Dissolved(Dissolved<U>),
+    /// They owned the group, and an admin owns it now.
+    Succeeded {
+        /// The stint that ended.
+        stint: Stint,
+        /// The new owner.
+        owner: U,
+    },
 }
 
 /// A group that is no more, as it was: all members, the owner among them, and the whole log.

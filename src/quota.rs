@@ -19,6 +19,20 @@ pub enum Operation {
     Kick,
     /// A message is appended to a group's log.
     Post,
+    /// A group is dissolved by its owner.
+    Dissolve,
+    /// A group is handed to another member.
+    Transfer,
+    /// A member is made an admin, or an admin a member.
+    SetRank,
+    /// A group's options are changed.
+    SetOptions,
+    /// A user is barred from a group.
+    Ban,
+    /// A ban is lifted.
+    Unban,
+    /// A user leaves every group.
+    LeaveAll,
 }
 
 impl Operation {
@@ -31,6 +45,13 @@ impl Operation {
             Operation::Leave => "leave",
             Operation::Kick => "kick",
             Operation::Post => "post",
+            Operation::Dissolve => "dissolve",
+            Operation::Transfer => "transfer",
+            Operation::SetRank => "set_rank",
+            Operation::SetOptions => "set_options",
+            Operation::Ban => "ban",
+            Operation::Unban => "unban",
+            Operation::LeaveAll => "leave_all",
         }
     }
 }
@@ -91,6 +112,20 @@ pub struct Quotas {
     pub kick: Quota,
     /// Default: burst 20, then one each 250 ms.
     pub post: Quota,
+    /// Default: burst 20, then one each 250 ms.
+    pub dissolve: Quota,
+    /// Default: burst 20, then one each 250 ms.
+    pub transfer: Quota,
+    /// Default: burst 20, then one each 250 ms.
+    pub set_rank: Quota,
+    /// Default: burst 20, then one each 250 ms.
+    pub set_options: Quota,
+    /// Default: burst 20, then one each 250 ms.
+    pub ban: Quota,
+    /// Default: burst 20, then one each 250 ms.
+    pub unban: Quota,
+    /// Default: burst 20, then one each 250 ms.
+    pub leave_all: Quota,
 }
 
 impl Quotas {
@@ -100,7 +135,20 @@ impl Quotas {
     /// The same quota for every operation.
     #[must_use]
     pub const fn all(quota: Quota) -> Quotas {
-        Quotas { create: quota, join: quota, leave: quota, kick: quota, post: quota }
+        Quotas {
+            create: quota,
+            join: quota,
+            leave: quota,
+            kick: quota,
+            post: quota,
+            dissolve: quota,
+            transfer: quota,
+            set_rank: quota,
+            set_options: quota,
+            ban: quota,
+            unban: quota,
+            leave_all: quota,
+        }
     }
 
     pub(crate) const fn of(&self, operation: Operation) -> Quota {
@@ -110,6 +158,13 @@ impl Quotas {
             Operation::Leave => self.leave,
             Operation::Kick => self.kick,
             Operation::Post => self.post,
+            Operation::Dissolve => self.dissolve,
+            Operation::Transfer => self.transfer,
+            Operation::SetRank => self.set_rank,
+            Operation::SetOptions => self.set_options,
+            Operation::Ban => self.ban,
+            Operation::Unban => self.unban,
+            Operation::LeaveAll => self.leave_all,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::Limit;
 use crate::time::Timestamp;
 
 /// Why a command was turned down.
@@ -10,8 +11,9 @@ use crate::time::Timestamp;
 /// and logs; it costs its charge against the rate limit, and one refused as too fast costs nothing
 /// at all.
 ///
-/// The variants stand in the order in which they are decided: where several apply, the first one
-/// is the answer.
+/// Where several apply, the one that comes first in this order is the answer: too fast (429); no such
+/// group (404); the one who acts is no member (400); they have no right (403); the one acted upon is
+/// no member (400); a conflict (409); a limit (413).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -59,6 +61,44 @@ pub enum Refusal<U> {
     /// 409: the user is a member already.
     #[error("already a member")]
     AlreadyMember,
+    /// 403: only the owner and admins may do this.
+    #[error("only the owner and admins may do this")]
+    NotAdmin,
+    /// 403: the user is barred from the group.
+    #[error("banned by {by:?}{}", until_when(*until))]
+    Banned {
+        /// By whom.
+        by: U,
+        /// Until when; `None` for until the ban is lifted.
+        until: Option<Timestamp>,
+    },
+    /// 409: this group's owner can't leave it. Transfer it first, or dissolve it.
+    #[error("the owner can't leave: transfer the group first, or dissolve it")]
+    OwnerMustStay,
+    /// 409: the one to be made the owner is the owner.
+    #[error("already the owner")]
+    AlreadyOwner,
+    /// 409: the member has that rank.
+    #[error("already of that rank")]
+    AlreadyRanked,
+    /// 409: the user is not banned, or no longer.
+    #[error("not banned")]
+    NotBanned,
+    /// 409: a ban that ends before it begins.
+    #[error("the ban would be over already")]
+    AlreadyExpired,
+    /// 413: one more would be too many.
+    #[error("over the limit of {max} for {}", limit.name())]
+    OverLimit {
+        /// Of what.
+        limit: Limit,
+        /// How many there may be.
+        max: u64,
+    },
+}
+
+fn until_when(until: Option<Timestamp>) -> String {
+    until.map_or_else(String::new, |until| format!(" until {until}"))
 }
 
 /// Why a user is no member of a group, as far as it is known.
@@ -89,15 +129,25 @@ pub enum Absence<U> {
 }
 
 impl<U> Refusal<U> {
-    /// The HTTP-like status: 400, 403, 404, 409 or 429.
+    /// The HTTP-like status: 400, 403, 404, 409, 413 or 429.
     #[must_use]
     pub const fn code(&self) -> u16 {
         match self {
             Refusal::TooFast { .. } => 429,
             Refusal::NoSuchGroup | Refusal::Dissolved { .. } => 404,
             Refusal::NotMember(_) | Refusal::TargetNotMember(_) => 400,
-            Refusal::NotOwner | Refusal::Outranked => 403,
-            Refusal::GroupExists | Refusal::IdReserved { .. } | Refusal::AlreadyMember => 409,
+            Refusal::NotOwner | Refusal::Outranked | Refusal::NotAdmin | Refusal::Banned { .. } => {
+                403
+            }
+            Refusal::GroupExists
+            | Refusal::IdReserved { .. }
+            | Refusal::AlreadyMember
+            | Refusal::OwnerMustStay
+            | Refusal::AlreadyOwner
+            | Refusal::AlreadyRanked
+            | Refusal::NotBanned
+            | Refusal::AlreadyExpired => 409,
+            Refusal::OverLimit { .. } => 413,
         }
     }
 
@@ -115,4 +165,15 @@ impl<U> Refusal<U> {
             other => other,
         }
     }
+}
+
+/// Why a batch was turned down: all of it, on account of one command. The engine is as it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[error("command {index} of the batch: {refusal}")]
+pub struct BatchRefusal<U> {
+    /// Which command, counted from 0.
+    pub index: usize,
+    /// Why.
+    pub refusal: Refusal<U>,
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::audience::Audience;
 use crate::id::{Id, Seq};
+use crate::rank::Rank;
 use crate::time::Timestamp;
 
 /// What a signal is known by: 128 bits, the same for all its recipients and never used again, so
@@ -116,5 +117,15 @@ pub enum Event<U> {
         at: Timestamp,
         /// The text, shared with the history.
         message: Arc<str>,
+    },
+    /// `from` owns the group now. To every member, or, if `previous` left, to those who remain.
+    OwnerChange {
+        /// Who owned it before.
+        previous: U,
+    },
+    /// `from` has another rank. To every member.
+    RankChange {
+        /// Which.
+        rank: Rank,
     },
 }

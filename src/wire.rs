@@ -30,13 +30,13 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::id::{Id, Seq, Stint};
-use crate::outcome::{CommandResult, Departure, Reply as EngineReply};
+use crate::outcome::{CommandResult, Departure, Dissolved, Reply as EngineReply};
 use crate::refusal::{Absence, Refusal};
 use crate::signal::{Event, Signal};
 use crate::time::Timestamp;
 
-/// A signal as a client gets it: `key`, `from`, `type` and `groupid`, and with a message its `seq`,
-/// `at` and `message`.
+/// A signal as a client gets it: `key`, `from`, `type` and `groupid`; with a message its `seq`, `at`
+/// and `message` too, and with a change of rank the `rank`.
 #[derive(Debug, Clone, Copy)]
 pub struct Frame<'a, U: Id, G>(&'a Signal<U, G>);
 
@@ -86,10 +86,14 @@ fn frame<U: Id + Display, G: Display, S: Serializer>(
         map.serialize_entry("at", at)?;
         map.serialize_entry("message", message)?;
     }
+    if let Event::RankChange { rank } = &signal.event {
+        map.serialize_entry("rank", rank)?;
+    }
     map.end()
 }
 
-/// The `type` of a frame: `memberjoin`, `memberleave`, `memberkick`, `historypurge` or `message`.
+/// The `type` of a frame: `memberjoin`, `memberleave`, `memberkick`, `historypurge`, `message`,
+/// `ownerchange` or `rankchange`.
 #[must_use]
 pub const fn type_of<U>(event: &Event<U>) -> &'static str {
     match event {
@@ -98,6 +102,8 @@ pub const fn type_of<U>(event: &Event<U>) -> &'static str {
         Event::MemberKick { .. } => "memberkick",
         Event::HistoryPurge { .. } => "historypurge",
         Event::MessagePost { .. } => "message",
+        Event::OwnerChange { .. } => "ownerchange",
+        Event::RankChange { .. } => "rankchange",
     }
 }
 
@@ -159,7 +165,7 @@ pub trait Answer {
 }
 
 /// The `data` of a reply to a command that was carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Data {
@@ -169,6 +175,17 @@ pub enum Data {
     Stint(Stint),
     /// The place of a message in the history.
     Seq(Seq),
+    /// What came of each group that was left.
+    Groups(Vec<GroupLeft>),
+}
+
+/// What came of a group that was left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GroupLeft {
+    /// The group.
+    pub groupid: String,
+    /// `left`, `succeeded` or `dissolved`.
+    pub outcome: &'static str,
 }
 
 impl Answer for Stint {
@@ -190,13 +207,54 @@ impl<U: Id> Answer for Departure<U> {
     }
 }
 
-impl<U: Id> Answer for EngineReply<U> {
+/// So is the reply to a dissolution.
+impl<U: Id> Answer for Dissolved<U> {
+    fn data(&self) -> Data {
+        Data::Nothing
+    }
+}
+
+impl Answer for () {
+    fn data(&self) -> Data {
+        Data::Nothing
+    }
+}
+
+impl Answer for Option<Stint> {
+    fn data(&self) -> Data {
+        self.map_or(Data::Nothing, Data::Stint)
+    }
+}
+
+impl<U: Id, G: Display> Answer for Vec<(G, Departure<U>)> {
+    fn data(&self) -> Data {
+        let group_left = |(group, departure): &(G, Departure<U>)| GroupLeft {
+            groupid: group.to_string(),
+            outcome: match departure {
+                Departure::Left { .. } => "left",
+                Departure::Succeeded { .. } => "succeeded",
+                Departure::Dissolved(_) => "dissolved",
+            },
+        };
+        Data::Groups(self.iter().map(group_left).collect())
+    }
+}
+
+impl<U: Id, G: Display> Answer for EngineReply<U, G> {
     fn data(&self) -> Data {
         match self {
-            EngineReply::Created(stint) | EngineReply::Joined(stint) => stint.data(),
+            EngineReply::Created(stint)
+            | EngineReply::Joined(stint)
+            | EngineReply::Kicked(stint) => stint.data(),
             EngineReply::Departed(departure) => departure.data(),
-            EngineReply::Kicked(stint) => stint.data(),
             EngineReply::Posted(seq) => seq.data(),
+            EngineReply::Dissolved(dissolved) => dissolved.data(),
+            EngineReply::Banned(stint) => stint.data(),
+            EngineReply::LeftAll(groups) => groups.data(),
+            EngineReply::Transferred
+            | EngineReply::Ranked
+            | EngineReply::Configured
+            | EngineReply::Unbanned => Data::Nothing,
         }
     }
 }
@@ -234,11 +292,25 @@ impl<U: Display> Serialize for Remedy<'_, U> {
                 }
             }
             Refusal::IdReserved { until } => map.serialize_entry("until", until)?,
+            Refusal::Banned { by, until } => {
+                map.serialize_entry("by", &Text(by))?;
+                map.serialize_entry("until", until)?;
+            }
+            Refusal::OverLimit { limit, max } => {
+                map.serialize_entry("limit", limit.name())?;
+                map.serialize_entry("max", max)?;
+            }
             Refusal::NoSuchGroup
             | Refusal::NotOwner
             | Refusal::Outranked
             | Refusal::GroupExists
-            | Refusal::AlreadyMember => {}
+            | Refusal::AlreadyMember
+            | Refusal::NotAdmin
+            | Refusal::OwnerMustStay
+            | Refusal::AlreadyOwner
+            | Refusal::AlreadyRanked
+            | Refusal::NotBanned
+            | Refusal::AlreadyExpired => {}
         }
         map.end()
     }
@@ -257,6 +329,14 @@ const fn reason<U>(refusal: &Refusal<U>) -> Option<&'static str> {
         Refusal::GroupExists => "group_exists",
         Refusal::IdReserved { .. } => "id_reserved",
         Refusal::AlreadyMember => "already_member",
+        Refusal::NotAdmin => "not_admin",
+        Refusal::Banned { .. } => "banned",
+        Refusal::OwnerMustStay => "owner_must_stay",
+        Refusal::AlreadyOwner => "already_owner",
+        Refusal::AlreadyRanked => "already_ranked",
+        Refusal::NotBanned => "not_banned",
+        Refusal::AlreadyExpired => "already_expired",
+        Refusal::OverLimit { .. } => "over_limit",
     })
 }
 

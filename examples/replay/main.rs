@@ -130,7 +130,10 @@ fn run(options: &Options) -> Result<(), Stop> {
     Ok(())
 }
 
-fn answer(result: &CommandResult<Reply<UserId>, UserId, GroupId>, now: Timestamp) -> Answer<'_> {
+fn answer(
+    result: &CommandResult<Reply<UserId, GroupId>, UserId, GroupId>,
+    now: Timestamp,
+) -> Answer<'_> {
     let signals = result.iter().flat_map(|outcome| &outcome.signals);
     Answer {
         reply: wire::reply(result, now),

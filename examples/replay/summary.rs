@@ -15,7 +15,10 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    pub(crate) fn count(&mut self, result: &CommandResult<Reply<UserId>, UserId, GroupId>) {
+    pub(crate) fn count(
+        &mut self,
+        result: &CommandResult<Reply<UserId, GroupId>, UserId, GroupId>,
+    ) {
         self.commands += 1;
         match result {
             Ok(outcome) => {

@@ -1,0 +1,109 @@
+//! A law about a state that no random command ever reaches would hold for nothing: so what the
+//! random commands reach is counted.
+
+use std::collections::BTreeMap;
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+use serde_json::Value;
+
+use crate::world::{config, run, steps};
+
+/// Every refusal and every result there is, by the names that serde gives them.
+const ALL: [&str; 38] = [
+    "Err too_fast",
+    "Err no_such_group",
+    "Err dissolved",
+    "Err not_member stint_over",
+    "Err not_member left",
+    "Err not_member kicked",
+    "Err not_member no_record",
+    "Err not_owner",
+    "Err not_admin",
+    "Err outranked",
+    "Err banned",
+    "Err target_not_member left",
+    "Err target_not_member kicked",
+    "Err target_not_member no_record",
+    "Err group_exists",
+    "Err id_reserved",
+    "Err already_member",
+    "Err owner_must_stay",
+    "Err already_owner",
+    "Err already_ranked",
+    "Err not_banned",
+    "Err already_expired",
+    "Err over_limit members_per_group",
+    "Err over_limit groups_per_user",
+    "Err over_limit message_bytes",
+    "Err over_limit entries_per_group",
+    "Err over_limit bans_per_group",
+    "Ok created",
+    "Ok joined",
+    "Ok departed left",
+    "Ok departed dissolved",
+    "Ok departed succeeded",
+    "Ok kicked",
+    "Ok posted",
+    "Ok dissolved",
+    "Ok transferred",
+    "Ok ranked",
+    "Ok configured",
+];
+
+/// Those whose name says less than what came of them.
+const MORE: [&str; 6] = [
+    "Ok banned a member",
+    "Ok banned a stranger",
+    "Ok unbanned",
+    "Ok left_all of none",
+    "Ok left_all of one",
+    "Ok left_all of many",
+];
+
+fn name(value: &Value) -> String {
+    match value {
+        Value::String(name) => name.clone(),
+        Value::Object(fields) => {
+            let (name, inner) = fields.iter().next().unwrap();
+            match (name.as_str(), inner) {
+                ("not_member" | "target_not_member" | "departed", inner) => {
+                    format!("{name} {}", self::name(inner))
+                }
+                ("over_limit", inner) => format!("{name} {}", inner["limit"].as_str().unwrap()),
+                ("banned", Value::Null) => "banned a stranger".into(),
+                ("banned", Value::Number(_)) => "banned a member".into(),
+                ("left_all", Value::Array(groups)) => {
+                    format!("left_all of {}", ["none", "one", "many"][groups.len().min(2)])
+                }
+                _ => name.clone(),
+            }
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn the_random_commands_reach_every_refusal_and_every_result() {
+    let mut runner = TestRunner::deterministic();
+    let mut reached: BTreeMap<String, u64> = BTreeMap::new();
+    for _ in 0..600 {
+        let (config, steps) = (config(), steps(100)).new_tree(&mut runner).unwrap().current();
+        run(config, &steps, |_, _, result, _| {
+            let name = match result {
+                Ok(outcome) => {
+                    format!("Ok {}", name(&serde_json::to_value(&outcome.value).unwrap()))
+                }
+                Err(refusal) => format!("Err {}", name(&serde_json::to_value(refusal).unwrap())),
+            };
+            *reached.entry(name).or_default() += 1;
+        });
+    }
+    println!("{reached:#?}");
+    for name in ALL.iter().chain(&MORE) {
+        assert!(reached.contains_key(*name), "{name} was never reached");
+    }
+    for name in reached.keys() {
+        assert!(ALL.iter().chain(&MORE).any(|known| known == name), "{name} is new: list it");
+    }
+}

@@ -1,0 +1,85 @@
+//! How large anything may grow.
+
+use serde::{Deserialize, Serialize};
+
+/// How large anything may grow, `None` for without bound. In JSON, those left out are the defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Members of one group, the owner among them. Default 10,000,000.
+    pub members_per_group: Option<u64>,
+    /// Groups that one user is in. Default 20,000. A user at this limit who creates or joins costs
+    /// O(limit · log N), for their index entries are then looked through for stale ones.
+    pub groups_per_user: Option<u64>,
+    /// Bytes of one message. Default 65,536.
+    pub message_bytes: Option<u64>,
+    /// Live entries in the log of one group. Default 100,000,000. See also
+    /// [`GroupOptions::keep_entries`](crate::GroupOptions), which makes room instead of refusing.
+    pub entries_per_group: Option<u64>,
+    /// Bans in one group. Default 100,000.
+    pub bans_per_group: Option<u64>,
+}
+
+impl Limits {
+    /// Nothing is limited.
+    pub const NONE: Limits = Limits {
+        members_per_group: None,
+        groups_per_user: None,
+        message_bytes: None,
+        entries_per_group: None,
+        bans_per_group: None,
+    };
+
+    pub(crate) const fn of(&self, limit: Limit) -> Option<u64> {
+        match limit {
+            Limit::MembersPerGroup => self.members_per_group,
+            Limit::GroupsPerUser => self.groups_per_user,
+            Limit::MessageBytes => self.message_bytes,
+            Limit::EntriesPerGroup => self.entries_per_group,
+            Limit::BansPerGroup => self.bans_per_group,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            members_per_group: Some(10_000_000),
+            groups_per_user: Some(20_000),
+            message_bytes: Some(65_536),
+            entries_per_group: Some(100_000_000),
+            bans_per_group: Some(100_000),
+        }
+    }
+}
+
+/// A limit that a command would have passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Limit {
+    /// [`Limits::members_per_group`]
+    MembersPerGroup,
+    /// [`Limits::groups_per_user`]
+    GroupsPerUser,
+    /// [`Limits::message_bytes`]
+    MessageBytes,
+    /// [`Limits::entries_per_group`]
+    EntriesPerGroup,
+    /// [`Limits::bans_per_group`]
+    BansPerGroup,
+}
+
+impl Limit {
+    /// The name, as the wire has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Limit::MembersPerGroup => "members_per_group",
+            Limit::GroupsPerUser => "groups_per_user",
+            Limit::MessageBytes => "message_bytes",
+            Limit::EntriesPerGroup => "entries_per_group",
+            Limit::BansPerGroup => "bans_per_group",
+        }
+    }
+}

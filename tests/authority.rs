@@ -1,0 +1,464 @@
+//! Owners, admins, bans, retention, accounts and batches: each as it goes well and as it does not.
+
+use disband::{
+    Absence, Ban, BatchRefusal, Command, Config, Departure, Engine, Event, GroupId, GroupOptions,
+    HistoryAccess, Limit, Limits, OwnerExit, Page, Rank, Refusal, Reply, Seq, Stint, UserId,
+};
+
+mod common;
+
+use common::{ALICE, BOB, CAROL, GROUP, at, done, refused, unlimited};
+
+const DAVE: UserId = UserId(4);
+const STRANGER: UserId = UserId(9);
+
+/// Alice owns it, Bob and Carol are admins, Carol for longer than Bob has been, and Dave is a
+/// member. The version is 6.
+fn quartet(owner_exit: OwnerExit) -> Engine {
+    let mut engine = Engine::new(unlimited());
+    let options = GroupOptions { owner_exit, ..GroupOptions::default() };
+    let _ = engine.create_with(ALICE, GROUP, options, at(1)).unwrap();
+    for user in [CAROL, BOB, DAVE] {
+        let _ = engine.join(user, GROUP, at(2)).unwrap();
+    }
+    for user in [BOB, CAROL] {
+        let _ = engine.set_rank(ALICE, GROUP, user, Rank::Admin, at(3)).unwrap();
+    }
+    engine
+}
+
+#[test]
+fn an_owner_is_succeeded_by_the_admin_of_longest_standing() {
+    let mut engine = quartet(OwnerExit::Succeed);
+    let (departure, signals) = done(engine.leave(ALICE, GROUP, at(9)));
+    assert_eq!(departure, Departure::Succeeded { stint: Stint(1), owner: CAROL });
+    let remaining = vec![BOB, CAROL, DAVE];
+    assert_eq!(
+        signals,
+        [
+            (ALICE, 7, Event::MemberLeave, remaining.clone()),
+            (CAROL, 8, Event::OwnerChange { previous: ALICE }, remaining),
+        ]
+    );
+    let group = engine.group(&GROUP).unwrap();
+    assert_eq!(
+        (group.owner(), group.rank(&BOB), group.rank(&ALICE)),
+        (&CAROL, Some(Rank::Admin), None)
+    );
+    assert_eq!(group.admins().collect::<Vec<_>>(), [(&BOB, Stint(3))]);
+    assert_eq!(engine.check(), Ok(()));
+}
+
+#[test]
+fn a_rank_ends_with_its_stint() {
+    let mut engine = quartet(OwnerExit::Succeed);
+    let _ = engine.leave(CAROL, GROUP, at(9)).unwrap();
+    let _ = engine.join(CAROL, GROUP, at(10)).unwrap();
+    assert_eq!(engine.group(&GROUP).unwrap().rank(&CAROL), Some(Rank::Member));
+    let (departure, _) = done(engine.leave(ALICE, GROUP, at(11)));
+    assert_eq!(departure, Departure::Succeeded { stint: Stint(1), owner: BOB });
+}
+
+#[test]
+fn without_an_admin_succession_dissolves() {
+    let mut engine = quartet(OwnerExit::Succeed);
+    for user in [BOB, CAROL] {
+        let _ = engine.set_rank(ALICE, GROUP, user, Rank::Member, at(4)).unwrap();
+    }
+    let (departure, _) = done(engine.leave(ALICE, GROUP, at(9)));
+    assert!(matches!(departure, Departure::Dissolved(_)));
+}
+
+#[test]
+fn an_owner_who_must_stay_transfers_or_dissolves_or_is_the_last() {
+    let mut engine = quartet(OwnerExit::Refuse);
+    assert_eq!(refused(&mut engine, |e| e.leave(ALICE, GROUP, at(9))), Refusal::OwnerMustStay);
+    // A late request is late before it is refused.
+    let late = |e: &mut Engine| e.leave_stint(ALICE, GROUP, Stint(2), at(9));
+    assert_eq!(refused(&mut engine, late), Refusal::NotMember(Absence::StintOver));
+
+    let mut dissolved = engine.clone();
+    let (contents, signals) = done(dissolved.dissolve(ALICE, GROUP, at(9)));
+    assert_eq!((contents.group().len(), signals.len()), (4, 2));
+    assert_eq!(dissolved.group(&GROUP), None);
+
+    let _ = engine.transfer(ALICE, GROUP, DAVE, at(9)).unwrap();
+    let (departure, _) = done(engine.leave(ALICE, GROUP, at(10)));
+    assert_eq!(departure, Departure::Left { stint: Stint(1) });
+    for user in [BOB, CAROL] {
+        let _ = engine.leave(user, GROUP, at(11)).unwrap();
+    }
+    let (departure, _) = done(engine.leave(DAVE, GROUP, at(12)));
+    assert!(matches!(departure, Departure::Dissolved(_)), "alone, whatever the choice");
+}
+
+#[test]
+fn transfer() {
+    let mut engine = quartet(OwnerExit::Dissolve);
+    let ((), signals) = done(engine.transfer(ALICE, GROUP, BOB, at(9)));
+    let change = Event::OwnerChange { previous: ALICE };
+    assert_eq!(signals, [(BOB, 7, change, vec![ALICE, BOB, CAROL, DAVE])]);
+    let group = engine.group(&GROUP).unwrap();
+    let ranks = [ALICE, BOB, CAROL].map(|user| group.rank(&user).unwrap());
+    assert_eq!(ranks, [Rank::Admin, Rank::Owner, Rank::Admin]);
+    assert_eq!(engine.owned_by(&BOB).map(|(id, _)| *id).collect::<Vec<_>>(), [GROUP]);
+    assert_eq!(engine.owned_by(&ALICE).count(), 0);
+}
+
+#[test]
+fn transfer_is_refused_in_the_order_of_the_codes() {
+    let mut engine = quartet(OwnerExit::Dissolve);
+    let mut transfer =
+        |owner, group, user| refused(&mut engine, |e| e.transfer(owner, group, user, at(9)));
+    assert_eq!(transfer(ALICE, GroupId(8), BOB), Refusal::NoSuchGroup);
+    assert_eq!(transfer(STRANGER, GROUP, STRANGER), Refusal::NotMember(Absence::NoRecord));
+    assert_eq!(transfer(BOB, GROUP, STRANGER), Refusal::NotOwner);
+    assert_eq!(transfer(ALICE, GROUP, STRANGER), Refusal::TargetNotMember(Absence::NoRecord));
+    assert_eq!(transfer(ALICE, GROUP, ALICE), Refusal::AlreadyOwner);
+}
+
+#[test]
+fn set_rank() {
+    let mut engine = quartet(OwnerExit::Dissolve);
+    let ((), signals) = done(engine.set_rank(ALICE, GROUP, DAVE, Rank::Admin, at(9)));
+    let all = vec![ALICE, BOB, CAROL, DAVE];
+    assert_eq!(signals, [(DAVE, 7, Event::RankChange { rank: Rank::Admin }, all)]);
+    let _ = engine.kick(ALICE, GROUP, DAVE, at(10)).unwrap();
+}
+
+#[test]
+fn set_rank_is_refused_in_the_order_of_the_codes() {
+    let mut engine = quartet(OwnerExit::Dissolve);
+    let mut set =
+        |by, user, rank| refused(&mut engine, |e| e.set_rank(by, GROUP, user, rank, at(9)));
+    assert_eq!(set(STRANGER, BOB, Rank::Admin), Refusal::NotMember(Absence::NoRecord));
+    assert_eq!(set(BOB, DAVE, Rank::Admin), Refusal::NotOwner);
+    assert_eq!(set(ALICE, ALICE, Rank::Member), Refusal::Outranked);
+    assert_eq!(set(ALICE, STRANGER, Rank::Owner), Refusal::Outranked);
+    assert_eq!(set(ALICE, STRANGER, Rank::Admin), Refusal::TargetNotMember(Absence::NoRecord));
+    assert_eq!(set(ALICE, BOB, Rank::Admin), Refusal::AlreadyRanked);
+    assert_eq!(set(ALICE, DAVE, Rank::Member), Refusal::AlreadyRanked);
+}
+
+#[test]
+fn admins_kick_members_and_nobody_else() {
+    let mut engine = quartet(OwnerExit::Dissolve);
+    for (by, user) in [(BOB, CAROL), (BOB, BOB), (BOB, ALICE), (ALICE, ALICE)] {
+        let kick = |e: &mut Engine| e.kick(by, GROUP, user, at(9));
+        assert_eq!(refused(&mut engine, kick), Refusal::Outranked, "{by} kicks {user}");
+    }
+    let kick = |e: &mut Engine| e.kick(BOB, GROUP, STRANGER, at(9));
+    assert_eq!(refused(&mut engine, kick), Refusal::TargetNotMember(Absence::NoRecord));
+    let (stint, _) = done(engine.kick(BOB, GROUP, DAVE, at(9)));
+    assert_eq!(stint, Stint(4));
+}
+
+#[test]
+fn ban_of_a_member_and_of_a_stranger_and_again() {
+    let mut engine = quartet(OwnerExit::Dissolve);
+    let (ended, signals) = done(engine.ban(BOB, GROUP, DAVE, Some(at(100)), at(9)));
+    assert_eq!(ended, Some(Stint(4)));
+    let all = vec![ALICE, BOB, CAROL, DAVE];
+    assert_eq!(signals, [(DAVE, 7, Event::MemberKick { by: BOB }, all)]);
+    assert_eq!(done(engine.ban(BOB, GROUP, STRANGER, None, at(10))), (None, vec![]));
+
+    let banned = |by, until| Refusal::Banned { by, until };
+    let mut join = |user, ms| refused(&mut engine, |e| e.join(user, GROUP, at(ms)));
+    assert_eq!(join(DAVE, 99), banned(BOB, Some(at(100))));
+    assert_eq!(join(STRANGER, u64::MAX), banned(BOB, None));
+
+    assert_eq!(done(engine.ban(ALICE, GROUP, DAVE, Some(at(50)), at(11))), (None, vec![]));
+    let group = engine.group(&GROUP).unwrap();
+    let bans: Vec<_> = group.bans(at(49)).map(|(user, ban)| (*user, ban.clone())).collect();
+    let ban = |by, until| Ban { by, until };
+    assert_eq!(bans, [(DAVE, ban(ALICE, Some(at(50)))), (STRANGER, ban(BOB, None))]);
+    assert_eq!(group.bans(at(50)).count(), 1);
+
+    let _ = engine.join(DAVE, GROUP, at(50)).unwrap();
+    let ((), signals) = done(engine.unban(CAROL, GROUP, STRANGER, at(51)));
+    assert_eq!(signals, []);
+    let _ = engine.join(STRANGER, GROUP, at(52)).unwrap();
+    assert_eq!(engine.check(), Ok(()));
+}
+
+#[test]
+fn ban_is_refused_in_the_order_of_the_codes() {
+    let mut engine = quartet(OwnerExit::Dissolve);
+    let mut ban = |by, user, until| refused(&mut engine, |e| e.ban(by, GROUP, user, until, at(9)));
+    assert_eq!(ban(STRANGER, BOB, None), Refusal::NotMember(Absence::NoRecord));
+    assert_eq!(ban(DAVE, BOB, None), Refusal::NotAdmin);
+    for (by, user) in [(BOB, ALICE), (ALICE, ALICE), (BOB, BOB), (BOB, CAROL)] {
+        assert_eq!(ban(by, user, Some(at(9))), Refusal::Outranked, "{by} bans {user}");
+    }
+    for past in [0, 8, 9] {
+        assert_eq!(ban(BOB, DAVE, Some(at(past))), Refusal::AlreadyExpired);
+    }
+}
+
+#[test]
+fn unban_of_one_not_banned() {
+    let mut engine = quartet(OwnerExit::Dissolve);
+    let _ = engine.ban(BOB, GROUP, STRANGER, Some(at(20)), at(9)).unwrap();
+    let mut unban = |by, user, ms| refused(&mut engine, |e| e.unban(by, GROUP, user, at(ms)));
+    assert_eq!(unban(DAVE, STRANGER, 10), Refusal::NotAdmin);
+    assert_eq!(unban(BOB, DAVE, 10), Refusal::NotBanned);
+    assert_eq!(unban(BOB, STRANGER, 20), Refusal::NotBanned);
+}
+
+#[test]
+fn bans_that_are_over_are_cleaned_a_few_at_a_time() {
+    let limits = Limits { bans_per_group: Some(10), ..Limits::default() };
+    let mut engine = Engine::new(Config { limits, ..unlimited() });
+    let _ = engine.create(ALICE, GROUP, at(0)).unwrap();
+    for user in 100..110 {
+        let _ = engine.ban(ALICE, GROUP, UserId(user), Some(at(user)), at(1)).unwrap();
+    }
+    let full = Refusal::OverLimit { limit: Limit::BansPerGroup, max: 10 };
+    let ban = |e: &mut Engine| e.ban(ALICE, GROUP, STRANGER, None, at(99));
+    assert_eq!(refused(&mut engine, ban), full);
+    // To replace one is not one more; nor is one in the place of one that is over.
+    let _ = engine.ban(ALICE, GROUP, UserId(105), None, at(99)).unwrap();
+    let _ = engine.ban(ALICE, GROUP, STRANGER, None, at(100)).unwrap();
+    assert_eq!(engine.group(&GROUP).unwrap().bans(at(0)).count(), 10);
+    // Two more are over: a join cleans them.
+    let _ = engine.join(BOB, GROUP, at(102)).unwrap();
+    assert_eq!(engine.group(&GROUP).unwrap().bans(at(0)).count(), 8);
+    assert_eq!(engine.check(), Ok(()));
+}
+
+#[test]
+fn options_can_be_changed_by_the_owner() {
+    let mut engine = quartet(OwnerExit::Dissolve);
+    let options = GroupOptions { history: HistoryAccess::Full, ..GroupOptions::default() };
+    let set = |e: &mut Engine| e.set_options(BOB, GROUP, options, at(9));
+    assert_eq!(refused(&mut engine, set), Refusal::NotOwner);
+    let _ = engine.post(ALICE, GROUP, "before", at(9)).unwrap();
+    let _ = engine.join(STRANGER, GROUP, at(9)).unwrap();
+    let read =
+        |engine: &Engine| engine.history(&STRANGER, &GROUP, Page::newest(9), at(10)).unwrap().len();
+    assert_eq!(read(&engine), 0);
+    assert_eq!(done(engine.set_options(ALICE, GROUP, options, at(10))), ((), vec![]));
+    assert_eq!(read(&engine), 1);
+    assert_eq!(engine.group(&GROUP).unwrap().options(), &options);
+}
+
+/// A group of Alice's alone with these options and so many messages, one a millisecond.
+fn log(options: GroupOptions, messages: u64) -> Engine {
+    let mut engine = Engine::new(unlimited());
+    let _ = engine.create_with(ALICE, GROUP, options, at(0)).unwrap();
+    for n in 0..messages {
+        let _ = engine.post(ALICE, GROUP, n.to_string(), at(n)).unwrap();
+    }
+    engine
+}
+
+fn read(engine: &Engine, page: Page, ms: u64) -> Vec<u64> {
+    let history = engine.history(&ALICE, &GROUP, page, at(ms)).unwrap();
+    assert!(history.clone().rev().eq(history.clone().collect::<Vec<_>>().into_iter().rev()));
+    history.map(|(seq, _)| seq.0).collect()
+}
+
+#[test]
+fn retention_by_count() {
+    for keep in [0, 1, 5, 31, 32, 33, 100] {
+        let options = GroupOptions { keep_entries: Some(keep), ..GroupOptions::default() };
+        let mut engine = log(options, 200);
+        let kept: Vec<u64> = (200 - keep..200).rev().collect();
+        assert_eq!(read(&engine, Page::newest(u64::MAX), 200), kept);
+        assert_eq!(engine.stats().entries, keep);
+        assert_eq!(engine.check(), Ok(()));
+        // Numbers are never used again.
+        let (seq, _) = done(engine.post(ALICE, GROUP, "next", at(200)));
+        assert_eq!(seq, Seq(200));
+    }
+}
+
+#[test]
+fn retention_by_age_hides_at_once_and_drops_four_at_a_time() {
+    let options = GroupOptions { keep_ms: Some(50), ..GroupOptions::default() };
+    let mut engine = log(options, 40);
+    assert_eq!(read(&engine, Page::newest(u64::MAX), 60), (11..40).rev().collect::<Vec<_>>());
+    assert_eq!(read(&engine, Page::before(Seq(14), 10), 60), [13, 12, 11]);
+    assert_eq!(read(&engine, Page::before(Seq(5), 10), 60), [0u64; 0]);
+    assert_eq!(engine.stats().entries, 40, "reading drops nothing");
+    for left in [37, 34, 32, 33] {
+        let _ = engine.post(ALICE, GROUP, "x", at(60)).unwrap();
+        assert_eq!(engine.stats().entries, left);
+    }
+    assert_eq!(engine.check(), Ok(()));
+    // A clock that goes back brings back only what was not dropped.
+    assert_eq!(read(&engine, Page::newest(u64::MAX), 40).last(), Some(&11));
+}
+
+#[test]
+fn a_shorter_retention_is_no_walk_and_a_longer_one_brings_nothing_back() {
+    let mut engine = log(GroupOptions::default(), 1_000);
+    let keep = |n| GroupOptions { keep_entries: n, ..GroupOptions::default() };
+    let _ = engine.set_options(ALICE, GROUP, keep(Some(10)), at(1_000)).unwrap();
+    assert_eq!(read(&engine, Page::newest(u64::MAX), 1_000).len(), 10);
+    assert_eq!(engine.stats().entries, 1_000, "a post drops a few");
+    let _ = engine.post(ALICE, GROUP, "x", at(1_000)).unwrap();
+    assert_eq!(engine.stats().entries, 997);
+    let _ = engine.set_options(ALICE, GROUP, keep(None), at(1_000)).unwrap();
+    assert_eq!(read(&engine, Page::newest(u64::MAX), 1_000).len(), 10);
+    assert_eq!(engine.stats().entries, 10);
+    for _ in 0..100 {
+        let _ = engine.post(ALICE, GROUP, "x", at(1_000)).unwrap();
+        assert_eq!(engine.check(), Ok(()));
+    }
+    assert_eq!(read(&engine, Page::newest(u64::MAX), 1_000).len(), 110);
+}
+
+#[test]
+fn pages_of_zero_and_of_four_billion() {
+    let engine = log(GroupOptions::default(), 100);
+    assert_eq!(read(&engine, Page::newest(0), 100), [0u64; 0]);
+    assert_eq!(read(&engine, Page::newest(4_000_000_000), 100).len(), 100);
+}
+
+#[test]
+fn leave_all_goes_group_by_group_and_nobody_can_hold_an_account() {
+    let mut engine = quartet(OwnerExit::Refuse);
+    let (own, alone) = (GroupId(8), GroupId(9));
+    let refuse = GroupOptions { owner_exit: OwnerExit::Refuse, ..GroupOptions::default() };
+    let _ = engine.create(DAVE, own, at(3)).unwrap();
+    let _ = engine.join(ALICE, own, at(3)).unwrap();
+    let _ = engine.create_with(ALICE, alone, refuse, at(3)).unwrap();
+    let _ = engine.join(BOB, alone, at(3)).unwrap();
+    let (groups, signals) = done(engine.leave_all(ALICE, at(9)));
+    let [(first, succeeded), (second, left), (third, dissolved)] = &groups[..] else {
+        panic!("{groups:?}")
+    };
+    assert_eq!((first, second, third), (&GROUP, &own, &alone));
+    assert_eq!(succeeded, &Departure::Succeeded { stint: Stint(1), owner: CAROL });
+    assert!(matches!(left, Departure::Left { .. }));
+    assert!(matches!(dissolved, Departure::Dissolved(_)), "refused, but with no admin to succeed");
+    assert_eq!(signals.len(), 2 + 1 + 2);
+    assert_eq!(engine.groups_of(&ALICE).count(), 0);
+    assert_eq!(done(engine.leave_all(ALICE, at(10))), (vec![], vec![]), "no groups is a success");
+}
+
+#[test]
+fn leave_all_of_somebody_in_ten_thousand_groups() {
+    let mut engine = Engine::new(unlimited());
+    for group in 0..10_000 {
+        let owner = if group % 2 == 0 { ALICE } else { BOB };
+        let _ = engine.create(owner, GroupId(group), at(1)).unwrap();
+        if owner == BOB {
+            let _ = engine.join(ALICE, GroupId(group), at(1)).unwrap();
+        }
+    }
+    let (groups, signals) = done(engine.leave_all(ALICE, at(2)));
+    assert_eq!((groups.len(), signals.len()), (10_000, 15_000));
+    assert_eq!((engine.stats().groups, engine.stats().memberships), (5_000, 5_000));
+    assert_eq!(engine.check(), Ok(()));
+}
+
+#[test]
+fn leave_all_has_one_rate_cell_per_user() {
+    let mut engine: Engine = Engine::default();
+    for _ in 0..20 {
+        let _ = engine.leave_all(ALICE, at(0)).unwrap();
+    }
+    let too_fast = Refusal::TooFast { retry_at: at(250) };
+    assert_eq!(refused(&mut engine, |e| e.leave_all(ALICE, at(0))), too_fast);
+    assert_eq!(engine.stats().cells, 1);
+}
+
+#[test]
+fn limits_are_refused_by_name() {
+    let limits = Limits {
+        members_per_group: Some(2),
+        groups_per_user: Some(2),
+        message_bytes: Some(3),
+        entries_per_group: Some(2),
+        bans_per_group: Some(0),
+    };
+    let mut engine = Engine::new(Config { limits, ..unlimited() });
+    let over = |limit, max| Refusal::OverLimit { limit, max };
+    for group in [1, 2] {
+        let _ = engine.create(ALICE, GroupId(group), at(1)).unwrap();
+    }
+    let (first, third) = (GroupId(1), GroupId(3));
+    let create = |e: &mut Engine| e.create(ALICE, third, at(1));
+    assert_eq!(refused(&mut engine, create), over(Limit::GroupsPerUser, 2));
+    let _ = engine.join(BOB, first, at(1)).unwrap();
+    let join = |e: &mut Engine| e.join(CAROL, first, at(1));
+    assert_eq!(refused(&mut engine, join), over(Limit::MembersPerGroup, 2));
+    let ban = |e: &mut Engine| e.ban(ALICE, first, CAROL, None, at(1));
+    assert_eq!(refused(&mut engine, ban), over(Limit::BansPerGroup, 0));
+    let post = |e: &mut Engine| e.post(ALICE, first, "four", at(1));
+    assert_eq!(refused(&mut engine, post), over(Limit::MessageBytes, 3));
+    for _ in 0..2 {
+        let _ = engine.post(ALICE, first, "", at(1)).unwrap();
+    }
+    let post = |e: &mut Engine| e.post(ALICE, first, "", at(1));
+    assert_eq!(refused(&mut engine, post), over(Limit::EntriesPerGroup, 2));
+    // A retention that makes room is no reason to refuse.
+    let keep = GroupOptions { keep_entries: Some(2), ..GroupOptions::default() };
+    let _ = engine.set_options(ALICE, first, keep, at(1)).unwrap();
+    let _ = engine.post(ALICE, first, "", at(1)).unwrap();
+    // Nor is a group that is no more, though its index entry waits for the sweep.
+    let _ = engine.leave(ALICE, first, at(2)).unwrap();
+    let _ = engine.create(ALICE, third, at(2)).unwrap();
+}
+
+#[test]
+fn a_group_s_stale_entries_never_show_in_one_created_anew() {
+    let mut engine = Engine::new(Config { tombstone_ms: 0, ..unlimited() });
+    let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
+    for user in 100..200 {
+        let _ = engine.join(UserId(user), GROUP, at(1)).unwrap();
+    }
+    let _ = engine.leave(ALICE, GROUP, at(2)).unwrap();
+    let _ = engine.create(UserId(150), GROUP, at(3)).unwrap();
+    assert!(engine.stats().unswept > 90);
+    let listed = |user| engine.groups_of(&UserId(user)).count();
+    assert_eq!((listed(150), listed(151)), (1, 0));
+    assert_eq!(engine.check(), Ok(()));
+}
+
+#[test]
+fn a_batch_is_a_successor_and_a_leave_in_one() {
+    let mut engine = quartet(OwnerExit::Refuse);
+    let batch = [
+        Command::Transfer { owner: ALICE, group: GROUP, user: DAVE },
+        Command::Leave { user: ALICE, group: GROUP, stint: None },
+    ];
+    let all = engine.apply_all(batch, at(9)).unwrap();
+    let left = Reply::Departed(Departure::Left { stint: Stint(1) });
+    assert_eq!(all.value, [Reply::Transferred, left]);
+    assert_eq!(all.signals.iter().map(|signal| signal.version).collect::<Vec<_>>(), [7, 8]);
+    assert_eq!(engine.group(&GROUP).unwrap().owner(), &DAVE);
+}
+
+#[test]
+fn a_batch_of_ten_thousand_whose_last_one_fails_leaves_the_very_same_state() {
+    let mut engine = quartet(OwnerExit::Dissolve);
+    let before = engine.clone();
+    let join = |n: u64| Command::Join { user: UserId(1_000 + n % 9_999), group: GROUP };
+    let refusal = Refusal::AlreadyMember;
+    assert_eq!(
+        engine.apply_all((0..10_000).map(join), at(9)),
+        Err(BatchRefusal { index: 9_999, refusal })
+    );
+    assert_eq!((&engine, engine.stats()), (&before, before.stats()));
+}
+
+#[test]
+fn a_batch_is_not_rate_limited() {
+    let mut engine: Engine = Engine::default();
+    let create = |n| Command::Create { owner: ALICE, group: GroupId(n), options: None };
+    let all = engine.apply_all((0..100).map(create), at(9)).unwrap();
+    assert_eq!((all.value.len(), engine.stats().cells), (100, 0));
+}
+
+#[test]
+fn preview_tells_and_does_nothing() {
+    let engine = quartet(OwnerExit::Dissolve);
+    let before = engine.clone();
+    let leave = Command::Leave { user: ALICE, group: GROUP, stint: None };
+    let outcome = engine.preview(leave, at(9)).unwrap();
+    assert_eq!(outcome.signals[0].audience.len(), 3);
+    assert_eq!(engine, before);
+}
