@@ -1,0 +1,72 @@
+//! Imports go one way: a file of `src/` uses only files that stand before it here.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+const ORDER: [&str; 27] = [
+    "id",
+    "time",
+    "stats",
+    "persistent",
+    "rank",
+    "quota",
+    "limits",
+    "options",
+    "config",
+    "limiter",
+    "refusal",
+    "bans",
+    "log",
+    "group",
+    "audience",
+    "signal",
+    "tombstone",
+    "directory",
+    "outcome",
+    "command",
+    "state",
+    "membership",
+    "authority",
+    "chat",
+    "engine",
+    "check",
+    "wire",
+];
+
+#[test]
+fn imports_go_one_way() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = BTreeSet::new();
+    for entry in fs::read_dir(src).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() || name == "lib" {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let place = ORDER.iter().position(|file| *file == name).expect(&name);
+        for line in text.lines().filter_map(|line| line.strip_prefix("use crate::")) {
+            let used = line.split([':', ';']).next().unwrap();
+            let before = ORDER[..place].contains(&used);
+            assert!(before, "{name} uses {used}, which does not stand before it");
+        }
+        files.insert(name);
+    }
+    assert_eq!(files, ORDER.iter().map(|file| (*file).to_owned()).collect());
+}
+
+#[test]
+fn one_file_names_the_persistent_collections() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for entry in fs::read_dir(src).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() || path.ends_with("persistent.rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let code = |line: &&str| !line.trim_start().starts_with("//");
+        let named = text.lines().filter(code).any(|line| line.contains("im::"));
+        assert!(!named, "{} names them", path.display());
+    }
+}
