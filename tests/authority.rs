@@ -398,9 +398,25 @@ fn limits_are_refused_by_name() {
     let keep = GroupOptions { keep_entries: Some(2), ..GroupOptions::default() };
     let _ = engine.set_options(ALICE, first, keep, at(1)).unwrap();
     let _ = engine.post(ALICE, first, "", at(1)).unwrap();
-    // Nor is a group that is no more, though its index entry waits for the sweep.
-    let _ = engine.leave(ALICE, first, at(2)).unwrap();
-    let _ = engine.create(ALICE, third, at(2)).unwrap();
+}
+
+#[test]
+fn a_dissolved_group_does_not_count_while_it_waits_for_the_sweep() {
+    let limits = Limits { groups_per_user: Some(2), ..Limits::default() };
+    let mut engine = Engine::new(Config { limits, ..unlimited() });
+    let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
+    for user in 100..200 {
+        let _ = engine.join(UserId(user), GROUP, at(1)).unwrap();
+    }
+    let _ = engine.leave(ALICE, GROUP, at(2)).unwrap();
+    let last = UserId(199);
+    for group in [1, 2] {
+        let _ = engine.create(last, GroupId(group), at(3)).unwrap();
+        assert!(engine.stats().unswept > 50, "the sweep has not come that far");
+        assert_eq!(engine.check(), Ok(()));
+    }
+    let full = Refusal::OverLimit { limit: Limit::GroupsPerUser, max: 2 };
+    assert_eq!(refused(&mut engine, |e| e.create(last, GroupId(3), at(3))), full);
 }
 
 #[test]
