@@ -1,4 +1,4 @@
-//! The rules of DESIGN, in the most naive way: std collections, walks over everything, copies of
+//! The rules of the domain, in the most naive way: std collections, walks over everything, copies of
 //! everything. Written from the rules, not from the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,7 +100,7 @@ impl Model {
         self.execute(command, now)
     }
 
-    /// Rule 22: all or nothing, and no rate limit.
+    /// All or nothing, and no rate limit.
     pub fn apply_all(
         &mut self,
         commands: Vec<Command<UserId, GroupId>>,
@@ -161,7 +161,7 @@ impl Model {
         }
     }
 
-    /// Rules 10 to 12.
+    /// GCRA: an allowance is the time at which it is full again.
     fn charge(
         &mut self,
         command: &Command<UserId, GroupId>,
@@ -189,7 +189,7 @@ impl Model {
         Ok(())
     }
 
-    /// Rule 12: those due, the first due first, two at most.
+    /// Those due, the first due first, two at most.
     fn evict(&mut self, now: Timestamp) {
         let mut due = Vec::new();
         for (key, full_at) in &self.cells {
@@ -211,7 +211,7 @@ impl Model {
         Timestamp(at.0.saturating_add(self.config.tombstone_ms))
     }
 
-    /// Rule 20: those that stand no more, the oldest first, two at most.
+    /// Those that stand no more, the oldest first, two at most.
     fn clean_tombstones(&mut self, now: Timestamp) {
         let mut over: Vec<_> = self
             .tombstones
@@ -225,7 +225,7 @@ impl Model {
         }
     }
 
-    /// Rule 7.
+    /// Or the 404 that says what became of it.
     pub fn living(&self, group: GroupId, now: Timestamp) -> Result<&Group, Refusal<UserId>> {
         self.groups.get(&group).ok_or_else(|| match self.tombstones.get(&group) {
             Some((by, at)) if now < self.until(*at) => Refusal::Dissolved { by: *by, at: *at },
@@ -334,7 +334,7 @@ impl Model {
         Ok(self.depart(user, group, now))
     }
 
-    /// Rule 13, where nothing is refused any more.
+    /// Leaving, where nothing is refused any more.
     fn depart(&mut self, user: UserId, group: GroupId, now: Timestamp) -> (Value, Vec<Told>) {
         let state = &self.groups[&group];
         let stint = state.members[&user].stint;
@@ -600,7 +600,7 @@ fn others(group: &Group, user: UserId) -> Vec<UserId> {
     group.members.keys().copied().filter(|member| *member != user).collect()
 }
 
-/// Rule 18: what is within its retention.
+/// What is within its retention.
 fn live(group: &Group, now: Timestamp) -> Vec<Said> {
     let options = &group.options;
     let too_old =
@@ -629,7 +629,7 @@ pub fn rank(group: &Group, user: UserId) -> Option<Rank> {
     })
 }
 
-/// Rule 14.
+/// One acts on a strictly lower rank, or on a stranger.
 fn outranks(group: &Group, by: UserId, user: UserId) -> Result<(), Refusal<UserId>> {
     if by == user || rank(group, user) >= rank(group, by) {
         return Err(Refusal::Outranked);
@@ -637,7 +637,7 @@ fn outranks(group: &Group, by: UserId, user: UserId) -> Result<(), Refusal<UserI
     Ok(())
 }
 
-/// Rule 8.
+/// Or why they are none.
 fn member(group: &Group, user: UserId) -> Result<Stint, Absence<UserId>> {
     if let Some(member) = group.members.get(&user) {
         return Ok(member.stint);

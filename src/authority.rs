@@ -163,7 +163,7 @@ impl<U: Id, G: Id> State<U, G> {
     }
 }
 
-/// One acts on a member of strictly lower rank, or on somebody who is none (rule 14).
+/// One acts on a member of strictly lower rank, or on somebody who is none.
 fn outranks<U: Id>(group: &Group<U>, by: &U, user: &U) -> Result<(), Refusal<U>> {
     if by == user || group.rank(user) >= group.rank(by) {
         return Err(Refusal::Outranked);

@@ -434,8 +434,8 @@ impl<U: Id, G: Id> Engine<U, G> {
         })
     }
 
-    /// What comes before every command: the rate limit (rule 10), and a bounded share of the
-    /// cleaning, paid for by the charge (rules 12 and 20).
+    /// What comes before every command: the rate limit, and a bounded share of the
+    /// cleaning, paid for by the charge.
     fn charge(
         &mut self,
         operation: Operation,

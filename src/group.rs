@@ -165,7 +165,7 @@ impl<U: Id> Group<U> {
         &self.departures
     }
 
-    /// The stint of a member who may have named it; or why there is none (rules 5 and 8).
+    /// The stint of a member who may have named it; or why there is none.
     pub(crate) fn membership(&self, user: &U, named: Option<Stint>) -> Result<Stint, Absence<U>> {
         match self.stint(user) {
             Some(stint) if named.is_none_or(|named| named == stint) => Ok(stint),

@@ -207,7 +207,7 @@ impl<U: Id, G: Id> State<U, G> {
     }
 }
 
-/// What becomes of a group that `user` has to leave (rule 13). O(log n).
+/// What becomes of a group that `user` has to leave. O(log n).
 fn exit<U: Id>(group: &Group<U>, user: &U) -> Exit<U> {
     if group.owner() != user {
         return Exit::Leave;

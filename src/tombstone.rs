@@ -40,7 +40,7 @@ impl<U: Id, G: Id> Tombstones<U, G> {
         (now < until).then_some((tombstone, until))
     }
 
-    /// Why there is no such group (rule 7). O(log t).
+    /// Why there is no such group. O(log t).
     pub(crate) fn missing(&self, group: &G, now: Timestamp, ttl_ms: u64) -> Refusal<U> {
         match self.standing(group, now, ttl_ms) {
             Some((Tombstone { by, at }, _)) => Refusal::Dissolved { by: by.clone(), at: *at },
