@@ -207,8 +207,8 @@ impl Model {
         }
     }
 
-    fn until(&self, at: Timestamp) -> Timestamp {
-        Timestamp(at.0.saturating_add(self.config.tombstone_ms))
+    fn is_over(&self, dissolved_at: Timestamp, now: Timestamp) -> bool {
+        is_past(dissolved_at, self.config.tombstone_ms, now)
     }
 
     /// Those that stand no more, the oldest first, two at most.
@@ -216,7 +216,7 @@ impl Model {
         let mut over: Vec<_> = self
             .tombstones
             .iter()
-            .filter(|(_, (_, at))| self.until(*at) <= now)
+            .filter(|(_, (_, at))| self.is_over(*at, now))
             .map(|(group, (_, at))| (*at, *group))
             .collect();
         over.sort();
@@ -228,7 +228,7 @@ impl Model {
     /// Or the 404 that says what became of it.
     pub fn living(&self, group: GroupId, now: Timestamp) -> Result<&Group, Refusal<UserId>> {
         self.groups.get(&group).ok_or_else(|| match self.tombstones.get(&group) {
-            Some((by, at)) if now < self.until(*at) => Refusal::Dissolved { by: *by, at: *at },
+            Some((by, at)) if !self.is_over(*at, now) => Refusal::Dissolved { by: *by, at: *at },
             _ => Refusal::NoSuchGroup,
         })
     }
@@ -266,11 +266,11 @@ impl Model {
         if self.groups.contains_key(&group) {
             return Err(Refusal::GroupExists);
         }
-        if let Some((_, at)) = self.tombstones.get(&group) {
-            let until = self.until(*at);
-            if now < until {
-                return Err(Refusal::IdReserved { until });
-            }
+        if let Some((_, at)) = self.tombstones.get(&group)
+            && !self.is_over(*at, now)
+        {
+            let until = Timestamp(at.0.saturating_add(self.config.tombstone_ms));
+            return Err(Refusal::IdReserved { until });
         }
         self.limit(Limit::MembersPerGroup, self.config.limits.members_per_group, 1)?;
         self.one_more_group(owner)?;
@@ -600,11 +600,15 @@ fn others(group: &Group, user: UserId) -> Vec<UserId> {
     group.members.keys().copied().filter(|member| *member != user).collect()
 }
 
+/// Whether `ms` milliseconds have passed since `start`.
+fn is_past(start: Timestamp, ms: u64, now: Timestamp) -> bool {
+    u128::from(start.0) + u128::from(ms) <= u128::from(now.0)
+}
+
 /// What is within its retention.
 fn live(group: &Group, now: Timestamp) -> Vec<Said> {
     let options = &group.options;
-    let too_old =
-        |said: &&Said| options.keep_ms.is_some_and(|ms| said.at.0.saturating_add(ms) <= now.0);
+    let too_old = |said: &&Said| options.keep_ms.is_some_and(|ms| is_past(said.at, ms, now));
     let too_many =
         |said: &&Said| options.keep_entries.is_some_and(|keep| said.seq.0 + keep < group.next_seq);
     group.log.iter().filter(|said| !too_old(said) && !too_many(said)).cloned().collect()

@@ -82,6 +82,7 @@ pub enum Violation<U, G> {
 
 impl<U: Id, G: Id> Engine<U, G> {
     /// Verifies every invariant of the state. It walks all of it, so no command calls it.
+    /// O(memberships · log N + entries).
     ///
     /// # Errors
     /// The first violation found: a bug in this crate.
@@ -94,7 +95,7 @@ impl<U: Id, G: Id> Engine<U, G> {
                 return Err(Violation::Undead { group: id.clone() });
             }
             for (user, stint) in group.members() {
-                if !state.directory.of(user).any(|entry| entry == (stint, id)) {
+                if state.directory.get(user, stint) != Some(id) {
                     return Err(Violation::NotIndexed { group: id.clone(), user: user.clone() });
                 }
                 stints.push((stint, id, user));
@@ -121,8 +122,9 @@ impl<U: Id, G: Id> Engine<U, G> {
         if state.groups.iter().map(|(_, group)| group.log_len()).sum::<u64>() != state.entries {
             return Err(Violation::Entries);
         }
-        let versions = state.groups.iter().map(|(_, group)| group.version());
-        if versions.chain([state.next_stint.0, state.next_key]).any(|count| count > COUNTER_MAX) {
+        let groups = state.groups.iter();
+        let counters = groups.flat_map(|(_, group)| [group.version(), group.next_seq().0]);
+        if counters.chain([state.next_stint.0, state.next_key]).any(|count| count > COUNTER_MAX) {
             return Err(Violation::Counter);
         }
         Ok(())

@@ -65,6 +65,11 @@ impl<U: Id, G: Id> Directory<U, G> {
             .map(|(stint, group)| (*stint, group))
     }
 
+    /// The group that an entry is of. O(log users).
+    pub(crate) fn get(&self, user: &U, stint: Stint) -> Option<&G> {
+        self.users.get(user)?.get(&stint)
+    }
+
     /// How many entries `user` has, stale ones among them. O(log users).
     pub(crate) fn count(&self, user: &U) -> usize {
         self.users.get(user).map_or(0, Map::len)

@@ -21,8 +21,9 @@ use crate::time::Timestamp;
 /// All groups, their members and logs, and the commands on them.
 ///
 /// Commands take `&mut self`, who acts, the group, what else, and the time; they return an
-/// [`Outcome`](crate::Outcome) with the signals to deliver, or a [`Refusal`]. Everything else takes
-/// `&self`. A command that was refused has changed nothing that can be seen here.
+/// [`Outcome`](crate::Outcome) with the signals to deliver, or a [`Refusal`]. Reads take `&self`. A
+/// command that was refused has changed nothing that can be seen of groups, memberships, logs and
+/// bans.
 ///
 /// - commands: [`create`](Self::create), [`join`](Self::join), [`leave`](Self::leave),
 ///   [`leave_stint`](Self::leave_stint), [`leave_all`](Self::leave_all), [`post`](Self::post);
@@ -36,9 +37,10 @@ use crate::time::Timestamp;
 ///   [`stats`](Self::stats)
 /// - upkeep: [`sweep`](Self::sweep), [`check`](Self::check)
 ///
-/// Cloning is O(1) and allocates nothing: a clone is a snapshot, to read, to keep, or to go on from
-/// on another thread. What the two have in common they share; while a clone lives, a command copies
-/// the few nodes on the path to what it changes.
+/// Cloning is O(1) and, with ids that clone without allocating (numbers, `Uuid`, `Arc<str>`),
+/// allocates nothing: a clone is a snapshot, to read, to keep, or to go on from on another thread.
+/// What the two have in common they share; while a clone lives, a command copies the few nodes on the
+/// path to what it changes.
 ///
 /// Two engines are equal if they are the same to every future command: the same configuration,
 /// groups, tombstones, rate cells and counters. What waits for the sweep does not count.
@@ -251,8 +253,9 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.set_rank(by, group, user, rank, now)
     }
 
-    /// Changes all options of a group. Entries past their old retention are gone, whatever the new
-    /// one says. O(log N + log² n).
+    /// Changes all options of a group. Entries past their old retention can't be read any more,
+    /// whatever the new one says; their memory is freed a few blocks at a time, here and with each
+    /// post. O(log N + log² n).
     ///
     /// No signal.
     ///
@@ -360,21 +363,16 @@ impl<U: Id, G: Id> Engine<U, G> {
         commands: impl IntoIterator<Item = Command<U, G>>,
         now: Timestamp,
     ) -> BatchResult<U, G> {
-        let before = self.state.clone();
+        let mut next = self.clone();
         let mut all = Outcome { value: Vec::new(), signals: Vec::new() };
         for (index, command) in commands.into_iter().enumerate() {
-            self.state.tidy(now);
-            match self.execute(command, now) {
-                Ok(one) => {
-                    all.value.push(one.value);
-                    all.signals.extend(one.signals);
-                }
-                Err(refusal) => {
-                    self.state = before;
-                    return Err(BatchRefusal { index, refusal });
-                }
-            }
+            next.state.tidy(now);
+            let one =
+                next.execute(command, now).map_err(|refusal| BatchRefusal { index, refusal })?;
+            all.value.push(one.value);
+            all.signals.extend(one.signals);
         }
+        *self = next;
         Ok(all)
     }
 

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize, Serializer};
 ///
 /// It is implemented for all of them (`u64`, `Uuid`, `Arc<str>`, `String` …). Ids are cloned a few
 /// times in each command and compared O(log n) times, so both should be cheap. `Ord` must be a
-/// total order that never changes.
+/// total order that never changes, and ids that are equal must be the same to whoever looks: an
+/// order that ignores case would let replicas differ in which spelling they kept.
 pub trait Id: Clone + Ord + fmt::Debug {}
 
 impl<T: Clone + Ord + fmt::Debug> Id for T {}

@@ -42,7 +42,8 @@ impl Rate {
         let owed = match cell.unwrap_or(at).saturating_sub(at) {
             // A cell is never charged more than a window ahead of its time. One that is two windows
             // ahead was charged before the clock went back by more than a window: that future is
-            // void, or whoever acted in it would be shut out until it comes.
+            // void, or whoever acted in it would be shut out until it comes. So the longest wait
+            // that a clock can cause is a window, and the `p / n` that anybody may have to wait.
             owed if owed > window.saturating_mul(2) => 0,
             owed => owed,
         };

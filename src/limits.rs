@@ -3,6 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 /// How large anything may grow, `None` for without bound. In JSON, those left out are the defaults.
+///
+/// What is not here is bounded by what is: groups by users and `groups_per_user`, rate cells by how
+/// many commands two windows see, tombstones by how many groups their owners can create and dissolve
+/// in [`Config::tombstone_ms`](crate::Config), which the rate limit on `create` bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {

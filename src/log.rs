@@ -97,7 +97,7 @@ impl<U: Clone> Log<U> {
         let range = self.first.max(by_count)..next;
         Seq(match keep.ms {
             None => range.start,
-            Some(ms) => self.first_where(range, |entry| now < entry.at.after(ms)),
+            Some(ms) => self.first_where(range, |entry| now.is_before(entry.at, ms)),
         })
     }
 
@@ -107,11 +107,6 @@ impl<U: Clone> Log<U> {
         let live = self.first_live(keep, now).0;
         let dropped = live.saturating_sub(self.first).min(most);
         self.first = self.first.saturating_add(dropped);
-        if self.first > self.open_from {
-            let gone = usize::try_from(self.first.saturating_sub(self.open_from));
-            self.open.drain(..gone.unwrap_or(usize::MAX).min(self.open.len()));
-            self.open_from = self.first;
-        }
         for _ in 0..FREED {
             match self.blocks.first() {
                 Some((from, block)) if from.saturating_add(block.len() as u64) <= self.first => {

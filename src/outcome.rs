@@ -119,7 +119,8 @@ impl<U: Id> Dissolved<U> {
         &self.group
     }
 
-    /// The whole log, newest first; from the other end with `rev()`.
+    /// The whole log, newest first; from the other end with `rev()`. Entries past their retention
+    /// but not yet dropped are among them, for the host to drop or to archive.
     #[must_use]
     pub fn history(&self) -> History<'_, U> {
         self.group.log().all()

@@ -7,8 +7,8 @@ use crate::time::Timestamp;
 
 /// Why a command was turned down.
 ///
-/// A refused command emits nothing and changes nothing that a host can see of groups, memberships
-/// and logs; it costs its charge against the rate limit, and one refused as too fast costs nothing
+/// A refused command emits nothing and changes nothing that a host can see of groups, memberships,
+/// logs and bans; it costs its charge against the rate limit, and one refused as too fast costs nothing
 /// at all.
 ///
 /// Where several apply, the one that comes first in this order is the answer: too fast (429); no such

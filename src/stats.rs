@@ -10,7 +10,7 @@ pub struct Stats {
     pub groups: u64,
     /// Memberships in them.
     pub memberships: u64,
-    /// Entries in their logs.
+    /// Entries in their logs, those past their retention but not yet dropped among them.
     pub entries: u64,
     /// Dissolved groups that are remembered, those no longer standing but not yet cleaned included.
     pub tombstones: u64,

@@ -23,6 +23,12 @@ impl Timestamp {
         Timestamp(self.0.saturating_add(ms))
     }
 
+    /// Whether this lies before the time `ms` milliseconds after `start`, be that past
+    /// [`Timestamp::MAX`] or not.
+    pub(crate) const fn is_before(self, start: Timestamp, ms: u64) -> bool {
+        self.0 < start.0 || self.since(start) < ms
+    }
+
     /// Milliseconds from `earlier` to this; zero if `earlier` is the later one.
     #[must_use]
     pub const fn since(self, earlier: Timestamp) -> u64 {

@@ -36,8 +36,8 @@ impl<U: Id, G: Id> Tombstones<U, G> {
         ttl_ms: u64,
     ) -> Option<(&Tombstone<U>, Timestamp)> {
         let tombstone = self.of.get(group)?;
-        let until = tombstone.at.after(ttl_ms);
-        (now < until).then_some((tombstone, until))
+        let stands = now.is_before(tombstone.at, ttl_ms);
+        stands.then(|| (tombstone, tombstone.at.after(ttl_ms)))
     }
 
     /// Why there is no such group. O(log t).
@@ -66,7 +66,7 @@ impl<U: Id, G: Id> Tombstones<U, G> {
     pub(crate) fn clean(&mut self, now: Timestamp, ttl_ms: u64) {
         for _ in 0..CLEANED {
             match self.by_age.first() {
-                Some(((at, group), ())) if at.after(ttl_ms) <= now => {
+                Some(((at, group), ())) if !now.is_before(*at, ttl_ms) => {
                     let group = group.clone();
                     self.clear(&group);
                 }

@@ -2,7 +2,8 @@
 
 use disband::{
     Absence, Ban, BatchRefusal, Command, Config, Departure, Engine, Event, GroupId, GroupOptions,
-    HistoryAccess, Limit, Limits, OwnerExit, Page, Rank, Refusal, Reply, Seq, Stint, UserId,
+    HistoryAccess, Limit, Limits, OwnerExit, Page, Rank, Refusal, Reply, Seq, Stint, Timestamp,
+    UserId,
 };
 
 mod common;
@@ -307,6 +308,44 @@ fn a_shorter_retention_is_no_walk_and_a_longer_one_brings_nothing_back() {
         assert_eq!(engine.check(), Ok(()));
     }
     assert_eq!(read(&engine, Page::newest(u64::MAX), 1_000).len(), 110);
+}
+
+#[test]
+fn a_long_log_that_expired_whole_is_consistent_while_its_blocks_are_freed() {
+    let options = GroupOptions { keep_ms: Some(10_000), ..GroupOptions::default() };
+    let mut engine = log(options, 2_000);
+    let _ = engine.set_options(ALICE, GROUP, GroupOptions::default(), at(50_000)).unwrap();
+    assert_eq!((engine.stats().entries, engine.check()), (0, Ok(())));
+    for n in 0..100 {
+        let (seq, _) = done(engine.post(ALICE, GROUP, "x", at(50_000)));
+        assert_eq!(seq, Seq(2_000 + n));
+        assert_eq!(engine.check(), Ok(()));
+    }
+    assert_eq!(read(&engine, Page::newest(u64::MAX), 50_000).len(), 100);
+}
+
+#[test]
+fn a_batch_whose_source_panics_leaves_the_engine_as_it_was() {
+    let mut engine = quartet(OwnerExit::Dissolve);
+    let before = engine.clone();
+    let commands = [Command::Join { user: STRANGER, group: GROUP }].into_iter();
+    let source = commands.chain(std::iter::from_fn(|| panic!("the host's own")));
+    let run = std::panic::AssertUnwindSafe(|| engine.apply_all(source, at(9)));
+    assert!(std::panic::catch_unwind(run).is_err());
+    assert_eq!(engine, before);
+}
+
+#[test]
+fn at_the_end_of_time_what_lasts_still_lasts() {
+    let end = Timestamp::MAX;
+    let mut engine = Engine::new(Config { tombstone_ms: 1, ..unlimited() });
+    let keep = GroupOptions { keep_ms: Some(u64::MAX), ..GroupOptions::default() };
+    let _ = engine.create_with(ALICE, GROUP, keep, end).unwrap();
+    let _ = engine.post(ALICE, GROUP, "last words", end).unwrap();
+    assert_eq!(read(&engine, Page::newest(1), u64::MAX), [0]);
+    let _ = engine.leave(ALICE, GROUP, end).unwrap();
+    let gone = Refusal::Dissolved { by: ALICE, at: end };
+    assert_eq!(refused(&mut engine, |e| e.join(BOB, GROUP, end)), gone);
 }
 
 #[test]
