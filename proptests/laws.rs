@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use disband::{
-    Absence, Command, Departure, Engine, Event, GroupId, HistoryAccess, OwnerExit, Page, Rank,
-    Refusal, Reply, Stint, Timestamp, UserId,
+    Absence, Command, Departure, Engine, Event, GroupId, GroupOptions, HistoryAccess, OwnerExit,
+    Page, Rank, Refusal, Reply, Stint, Timestamp, UserId,
 };
 use proptest::prelude::*;
 
 use crate::model::Model;
 use crate::world::{
-    Done, answer, assert_stats, command, config, groups, run, sight, sight_of_model, steps, stints,
-    told, unlimited, user, users, value,
+    Done, answer, assert_stats, command, config, groups, options, run, sight, sight_of_model,
+    steps, stints, told, unlimited, user, users, value,
 };
 
 proptest! {
@@ -450,7 +450,12 @@ mod a_crowd {
     fn crowded() -> impl Strategy<Value = Command<UserId, GroupId>> {
         let (user, group) = (|| (0..90u64).prop_map(UserId), || (0..2u64).prop_map(GroupId));
         prop_oneof![
-            1 => group().prop_map(|group| Command::Create { owner: UserId(0), group, options: None }),
+            1 => (group(), prop::option::of(large_options())).prop_map(|(group, options)| {
+                Command::Create { owner: UserId(0), group, options }
+            }),
+            1 => (group(), large_options()).prop_map(|(group, options)| {
+                Command::SetOptions { by: UserId(0), group, options }
+            }),
             30 => (user(), group()).prop_map(|(user, group)| Command::Join { user, group }),
             12 => (user(), group(), 1..200u64).prop_map(|(user, group, stint)| {
                 // The owner stays for a while, or no group would ever be large.
@@ -460,10 +465,17 @@ mod a_crowd {
             4 => (group(), user()).prop_map(|(group, user)| {
                 Command::Kick { by: UserId(0), group, user }
             }),
-            20 => (user(), group()).prop_map(|(author, group)| {
+            40 => (user(), group()).prop_map(|(author, group)| {
                 Command::Post { author, group, message: "x".into() }
             }),
         ]
+    }
+
+    /// Retentions of several blocks.
+    fn large_options() -> impl Strategy<Value = GroupOptions> {
+        (options(), prop::option::of(0..150u64), prop::option::of(0..400u64)).prop_map(
+            |(options, keep_entries, keep_ms)| GroupOptions { keep_entries, keep_ms, ..options },
+        )
     }
 
     proptest! {
