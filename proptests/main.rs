@@ -6,4 +6,5 @@ mod laws;
 mod limits;
 mod model;
 mod reach;
+mod snapshots;
 mod world;

@@ -1,14 +1,17 @@
 //! Who is barred from a group, and until when.
 
+use serde::{Deserialize, Serialize};
+
 use crate::id::Id;
-use crate::persistent::Map;
+use crate::persistent::{Iter, Map};
 use crate::time::Timestamp;
 
 /// Bans cleaned per change of the bans, at most. A change makes at most one.
 const CLEANED: usize = 2;
 
 /// A user who is barred from a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Ban<U> {
     /// By whom.
     pub by: U,
@@ -45,6 +48,27 @@ impl<U: Id> Bans<U> {
         self.of.iter().filter(move |(_, ban)| ban.holds(now))
     }
 
+    /// All of them, those that are over but not cleaned included.
+    pub(crate) fn all(&self) -> Iter<'_, U, Ban<U>> {
+        self.of.iter()
+    }
+
+    /// These bans, of one user each.
+    pub(crate) fn restore(bans: Vec<(U, Ban<U>)>) -> Self {
+        let mut restored = Bans::new();
+        for (user, ban) in bans {
+            restored.add(user, ban);
+        }
+        restored
+    }
+
+    fn add(&mut self, user: U, ban: Ban<U>) {
+        if let Some(until) = ban.until {
+            self.by_end.insert((until, user.clone()), ());
+        }
+        self.of.insert(user, ban);
+    }
+
     /// How many there will be when `user` is banned, the cleaning that comes with it done. O(log b).
     pub(crate) fn len_with(&self, user: &U, now: Timestamp) -> usize {
         let replaced = self.of.contains(user);
@@ -57,10 +81,7 @@ impl<U: Id> Bans<U> {
     pub(crate) fn put(&mut self, user: U, ban: Ban<U>, now: Timestamp) {
         self.lift(&user);
         self.clean(now);
-        if let Some(until) = ban.until {
-            self.by_end.insert((until, user.clone()), ());
-        }
-        self.of.insert(user, ban);
+        self.add(user, ban);
     }
 
     /// Forgets the ban of `user`, if any. O(log b).

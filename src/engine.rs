@@ -524,6 +524,10 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.sweep(budget);
     }
 
+    pub(crate) const fn from_parts(state: State<U, G>, limiter: Limiter<U, G>) -> Self {
+        Engine { state, limiter }
+    }
+
     pub(crate) const fn parts(&self) -> (&State<U, G>, &Limiter<U, G>) {
         (&self.state, &self.limiter)
     }

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::bans::{Ban, Bans};
 use crate::id::{Id, Seq, Stint};
 use crate::log::{History, Log, Page, Retention};
@@ -33,7 +35,8 @@ pub struct Group<U: Id> {
 }
 
 /// A departure that a group remembers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PastMember<U> {
     /// Who is gone.
     pub user: U,
@@ -41,6 +44,18 @@ pub struct PastMember<U> {
     pub at: Timestamp,
     /// Who kicked them; `None` if they left.
     pub kicked_by: Option<U>,
+}
+
+/// All that a group is made of, to be put together again.
+pub(crate) struct GroupParts<U> {
+    pub(crate) owner: U,
+    pub(crate) options: GroupOptions,
+    pub(crate) version: u64,
+    pub(crate) members: Map<U, Stint>,
+    pub(crate) admins: Map<Stint, U>,
+    pub(crate) bans: Vec<(U, Ban<U>)>,
+    pub(crate) log: Log<U>,
+    pub(crate) departures: Vec<PastMember<U>>,
 }
 
 /// What came of a post.
@@ -65,6 +80,13 @@ impl<U: Id> Group<U> {
             log: Log::new(),
             departures: Vec::new(),
         }
+    }
+
+    /// A group of these parts, which [`Engine::check`](crate::Engine::check) has yet to verify.
+    pub(crate) fn from_parts(parts: GroupParts<U>) -> Self {
+        let GroupParts { owner, options, version, members, admins, bans, log, departures } = parts;
+        let bans = Bans::restore(bans);
+        Group { owner, options, version, members, admins, bans, log, departures }
     }
 
     /// The owner: always a member, and there is exactly one.

@@ -6,8 +6,10 @@
 //! milliseconds to refill). All of it fits: `n` and `b` are below 2^32, `p` and times below 2^64,
 //! so no sum here reaches 2^99 and the saturating operations never saturate.
 
+use serde::{Deserialize, Serialize};
+
 use crate::id::Id;
-use crate::persistent::Map;
+use crate::persistent::{Iter, Map};
 use crate::quota::{Operation, Quotas, Rate};
 use crate::time::Timestamp;
 
@@ -16,7 +18,8 @@ const EVICTIONS: usize = 2;
 
 /// What is limited apart: a user's one kind of operation in one group. Groups that do not exist
 /// share the cell `None`, so that made-up ids can't fill the memory.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct CellKey<U, G> {
     pub(crate) user: U,
     pub(crate) group: Option<G>,
@@ -115,6 +118,16 @@ impl<U: Id, G: Id> Limiter<U, G> {
                 _ => return,
             }
         }
+    }
+
+    pub(crate) fn iter(&self) -> Iter<'_, CellKey<U, G>, u128> {
+        self.cells.iter()
+    }
+
+    /// Puts back a cell that there is none of yet. O(log cells).
+    pub(crate) fn restore(&mut self, key: CellKey<U, G>, cell: u128, rate: &Rate) {
+        self.expiries.insert((rate.expiry(cell), key.clone()), ());
+        self.cells.insert(key, cell);
     }
 
     /// How many cells there are. O(1).

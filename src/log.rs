@@ -10,6 +10,8 @@ use std::iter::FusedIterator;
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::id::{Seq, Stint};
 use crate::persistent::Map;
 use crate::time::Timestamp;
@@ -21,7 +23,8 @@ const BLOCK: usize = 32;
 const FREED: usize = 4;
 
 /// One message in a group's history.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Entry<U> {
     /// When it was posted, never before its predecessor.
     pub at: Timestamp,
@@ -60,6 +63,15 @@ impl<U: Clone> Log<U> {
         Log { first: 0, last_at: Timestamp(0), blocks: Map::new(), open_from: 0, open: Vec::new() }
     }
 
+    /// A log of these entries, the first of them under the number `first`. O(n).
+    pub(crate) fn restore(first: Seq, last_at: Timestamp, entries: Vec<Entry<U>>) -> Self {
+        let mut log = Log { first: first.0, last_at, open_from: first.0, ..Log::new() };
+        for entry in entries {
+            log.push(entry);
+        }
+        log
+    }
+
     /// Appends a message, and returns its number and its time: `now`, or its predecessor's if that
     /// is later. O(log n).
     pub(crate) fn append(
@@ -72,12 +84,27 @@ impl<U: Clone> Log<U> {
         let seq = self.next();
         let at = self.last_at.max(now);
         self.last_at = at;
-        if self.open.len() >= BLOCK {
-            self.blocks.insert(self.open_from, std::mem::take(&mut self.open).into());
-            self.open_from = seq.0;
-        }
-        self.open.push(Entry { at, author, message, before });
+        self.push(Entry { at, author, message, before });
         (seq, at)
+    }
+
+    fn push(&mut self, entry: Entry<U>) {
+        if self.open.len() >= BLOCK {
+            let next = self.next().0;
+            self.blocks.insert(self.open_from, std::mem::take(&mut self.open).into());
+            self.open_from = next;
+        }
+        self.open.push(entry);
+    }
+
+    /// The number of the first entry that was not dropped. O(1).
+    pub(crate) fn first(&self) -> Seq {
+        Seq(self.first)
+    }
+
+    /// The time of the last entry, dropped or not. O(1).
+    pub(crate) fn last_at(&self) -> Timestamp {
+        self.last_at
     }
 
     /// The number that the next entry gets. O(1).

@@ -1,7 +1,9 @@
 //! What is remembered of dissolved groups, for a while.
 
+use serde::{Deserialize, Serialize};
+
 use crate::id::Id;
-use crate::persistent::Map;
+use crate::persistent::{Iter, Map};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 
@@ -9,7 +11,8 @@ use crate::time::Timestamp;
 const CLEANED: usize = 2;
 
 /// The end of a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Tombstone<U> {
     /// Its owner, who ended it.
     pub(crate) by: U,
@@ -73,6 +76,10 @@ impl<U: Id, G: Id> Tombstones<U, G> {
                 _ => return,
             }
         }
+    }
+
+    pub(crate) fn iter(&self) -> Iter<'_, G, Tombstone<U>> {
+        self.of.iter()
     }
 
     /// O(1).

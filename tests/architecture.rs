@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const ORDER: [&str; 27] = [
+const ORDER: [&str; 28] = [
     "id",
     "time",
     "stats",
@@ -31,6 +31,7 @@ const ORDER: [&str; 27] = [
     "chat",
     "engine",
     "check",
+    "snapshot",
     "wire",
 ];
 

@@ -1,6 +1,6 @@
 //! What the plain tests share.
 
-#![allow(unreachable_pub)]
+#![allow(unreachable_pub, dead_code, reason = "each test takes of it what it needs")]
 
 use disband::{CommandResult, Config, Engine, Event, GroupId, Quotas, Refusal, Timestamp, UserId};
 

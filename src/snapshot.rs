@@ -1,0 +1,219 @@
+//! The engine as data: written canonically, and read back as the untrusted input that it is.
+//!
+//! An engine serialises as its configuration, its counters, its groups, tombstones and rate cells,
+//! each list strictly ascending. What is derived (the index, the orders of cleaning, how logs lie in
+//! blocks) is not written: two engines that are equal give the same bytes, and one that was read
+//! back goes on exactly as one that never stopped.
+
+use serde::de::{self, Deserializer};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::bans::Ban;
+use crate::check::Violation;
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::group::{Group, GroupParts, PastMember};
+use crate::id::{Id, Seq, Stint};
+use crate::limiter::{CellKey, Limiter};
+use crate::log::{Entry, Log};
+use crate::options::GroupOptions;
+use crate::persistent::Map;
+use crate::state::State;
+use crate::time::Timestamp;
+use crate::tombstone::Tombstone;
+
+/// The only format there is so far.
+const FORMAT: u32 = 1;
+
+/// An engine as it was read, and not yet believed: `Engine::try_from` verifies it.
+///
+/// Reading an [`Engine`] itself does both, but then what is wrong comes as the format's own error.
+#[derive(Debug, Deserialize)]
+#[serde(rename = "Engine", deny_unknown_fields)]
+pub struct Snapshot<U, G> {
+    #[expect(dead_code, reason = "read and verified on the way in")]
+    format: Format,
+    config: Config,
+    next_stint: Stint,
+    next_key: u64,
+    groups: Vec<(G, RawGroup<U>)>,
+    tombstones: Vec<(G, Tombstone<U>)>,
+    cells: Vec<(CellKey<U, G>, u128)>,
+}
+
+/// It comes first, so that another format is known before anything of it is misread.
+#[derive(Debug)]
+struct Format;
+
+impl<'de> Deserialize<'de> for Format {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u32::deserialize(deserializer)? {
+            FORMAT => Ok(Format),
+            other => Err(de::Error::custom(format_args!(
+                "snapshot format {other} is unknown: this is format {FORMAT}"
+            ))),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename = "Group", deny_unknown_fields)]
+struct RawGroup<U> {
+    owner: U,
+    options: GroupOptions,
+    version: u64,
+    members: Vec<(U, Stint)>,
+    admins: Vec<(Stint, U)>,
+    bans: Vec<(U, Ban<U>)>,
+    departures: Vec<PastMember<U>>,
+    first: Seq,
+    last_at: Timestamp,
+    entries: Vec<Entry<U>>,
+}
+
+/// Why a snapshot is not an engine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotError<U, G> {
+    /// A list is not strictly ascending: unsorted, or something stands in it twice.
+    #[error("the {0} are not strictly ascending")]
+    Unsorted(&'static str),
+    /// There is a rate cell for an operation without a limit.
+    #[error("there is a rate cell for an operation without a limit")]
+    Unlimited,
+    /// It breaks an invariant.
+    #[error(transparent)]
+    Violation(#[from] Violation<U, G>),
+}
+
+impl<U: Id, G: Id> TryFrom<Snapshot<U, G>> for Engine<U, G> {
+    type Error = SnapshotError<U, G>;
+
+    /// Verifies the whole snapshot, and makes the derived data anew. O(its length · log of it).
+    ///
+    /// # Errors
+    /// The first thing found that is wrong with it.
+    fn try_from(snapshot: Snapshot<U, G>) -> Result<Self, SnapshotError<U, G>> {
+        ascending(&snapshot.groups, "groups")?;
+        ascending(&snapshot.tombstones, "tombstones")?;
+        ascending(&snapshot.cells, "rate cells")?;
+
+        let mut state = State::new(snapshot.config);
+        state.next_stint = snapshot.next_stint;
+        state.next_key = snapshot.next_key;
+        for (id, raw) in snapshot.groups {
+            let group = group(raw)?;
+            for (user, stint) in group.members() {
+                state.directory.insert(user.clone(), stint, id.clone());
+            }
+            state.entries = state.entries.saturating_add(group.log_len());
+            state.groups.insert(id, group.into());
+        }
+        for (group, tombstone) in snapshot.tombstones {
+            state.tombstones.raise(group, tombstone);
+        }
+        let mut limiter = Limiter::new();
+        for (key, cell) in snapshot.cells {
+            let rate = snapshot.config.quotas.of(key.operation).rate();
+            limiter.restore(key, cell, &rate.ok_or(SnapshotError::Unlimited)?);
+        }
+        let engine = Engine::from_parts(state, limiter);
+        engine.check()?;
+        Ok(engine)
+    }
+}
+
+fn group<U: Id, G: Id>(raw: RawGroup<U>) -> Result<Group<U>, SnapshotError<U, G>> {
+    ascending(&raw.members, "members of a group")?;
+    ascending(&raw.admins, "admins of a group")?;
+    ascending(&raw.bans, "bans of a group")?;
+    Ok(Group::from_parts(GroupParts {
+        owner: raw.owner,
+        options: raw.options,
+        version: raw.version,
+        members: collect(raw.members),
+        admins: collect(raw.admins),
+        bans: raw.bans,
+        departures: raw.departures,
+        log: Log::restore(raw.first, raw.last_at, raw.entries),
+    }))
+}
+
+fn ascending<K: Ord, V, U, G>(
+    pairs: &[(K, V)],
+    what: &'static str,
+) -> Result<(), SnapshotError<U, G>> {
+    if pairs.is_sorted_by(|(one, _), (next, _)| one < next) {
+        Ok(())
+    } else {
+        Err(SnapshotError::Unsorted(what))
+    }
+}
+
+fn collect<K: Ord + Clone, V: Clone>(pairs: Vec<(K, V)>) -> Map<K, V> {
+    let mut map = Map::new();
+    for (key, value) in pairs {
+        map.insert(key, value);
+    }
+    map
+}
+
+impl<'de, U, G> Deserialize<'de> for Engine<U, G>
+where
+    U: Id + Deserialize<'de>,
+    G: Id + Deserialize<'de>,
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Snapshot::deserialize(deserializer)?.try_into().map_err(de::Error::custom)
+    }
+}
+
+impl<U: Id + Serialize, G: Id + Serialize> Serialize for Engine<U, G> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (state, limiter) = self.parts();
+        let mut engine = serializer.serialize_struct("Engine", 7)?;
+        engine.serialize_field("format", &FORMAT)?;
+        engine.serialize_field("config", &state.config)?;
+        engine.serialize_field("next_stint", &state.next_stint)?;
+        engine.serialize_field("next_key", &state.next_key)?;
+        let groups = || state.groups.iter().map(|(id, group)| (id, WrittenGroup(group)));
+        engine.serialize_field("groups", &List(groups))?;
+        engine.serialize_field("tombstones", &List(|| state.tombstones.iter()))?;
+        engine.serialize_field("cells", &List(|| limiter.iter()))?;
+        engine.end()
+    }
+}
+
+struct WrittenGroup<'a, U: Id>(&'a Group<U>);
+
+impl<U: Id + Serialize> Serialize for WrittenGroup<'_, U> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let WrittenGroup(from) = self;
+        let mut group = serializer.serialize_struct("Group", 10)?;
+        group.serialize_field("owner", from.owner())?;
+        group.serialize_field("options", from.options())?;
+        group.serialize_field("version", &from.version())?;
+        group.serialize_field("members", &List(|| from.members()))?;
+        group.serialize_field(
+            "admins",
+            &List(|| from.admins().map(|(user, stint)| (stint, user))),
+        )?;
+        group.serialize_field("bans", &List(|| from.all_bans().all()))?;
+        group.serialize_field("departures", from.departures())?;
+        group.serialize_field("first", &from.log().first())?;
+        group.serialize_field("last_at", &from.log().last_at())?;
+        group
+            .serialize_field("entries", &List(|| from.log().all().rev().map(|(_, entry)| entry)))?;
+        group.end()
+    }
+}
+
+/// A sequence that is written as it is walked, without being collected.
+struct List<F>(F);
+
+impl<F: Fn() -> I, I: Iterator<Item: Serialize>> Serialize for List<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0())
+    }
+}
