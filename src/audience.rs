@@ -11,8 +11,8 @@ use crate::persistent::{self, Map};
 /// The users a signal is for: a group's members as they stood, less at most one.
 ///
 /// It shares the members with the group, so taking or cloning it is O(1) however many there are (one
-/// id is cloned at most), and nothing that happens later changes it. While it lives, the next change to the group's
-/// members copies O(log n) of them.
+/// id is cloned at most), and nothing that happens later changes it. While it lives, the next change
+/// to the group's members copies O(log n) of them.
 #[derive(Clone)]
 pub struct Audience<U> {
     members: Map<U, Stint>,

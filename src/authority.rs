@@ -21,7 +21,7 @@ impl<U: Id, G: Id> State<U, G> {
         user: U,
         now: Timestamp,
     ) -> CommandResult<Stint, U, G> {
-        let kicked_from = self.acting(&by, &group, Rank::Admin, now)?;
+        let (kicked_from, _) = self.acting(&by, &group, Rank::Admin, now)?;
         outranks(kicked_from, &by, &user)?;
         let stint = kicked_from.membership(&user, None).map_err(Refusal::TargetNotMember)?;
 
@@ -37,7 +37,7 @@ impl<U: Id, G: Id> State<U, G> {
         until: Option<Timestamp>,
         now: Timestamp,
     ) -> CommandResult<Option<Stint>, U, G> {
-        let banned_from = self.acting(&by, &group, Rank::Admin, now)?;
+        let (banned_from, _) = self.acting(&by, &group, Rank::Admin, now)?;
         outranks(banned_from, &by, &user)?;
         let ban = Ban { by: by.clone(), until };
         if !ban.holds(now) {
@@ -61,7 +61,7 @@ impl<U: Id, G: Id> State<U, G> {
         user: U,
         now: Timestamp,
     ) -> CommandResult<(), U, G> {
-        let banned_from = self.acting(&by, &group, Rank::Admin, now)?;
+        let (banned_from, _) = self.acting(&by, &group, Rank::Admin, now)?;
         if banned_from.ban(&user, now).is_none() {
             return Err(Refusal::NotBanned);
         }
@@ -78,7 +78,7 @@ impl<U: Id, G: Id> State<U, G> {
         rank: Rank,
         now: Timestamp,
     ) -> CommandResult<(), U, G> {
-        let ranked = self.acting(&by, &group, Rank::Owner, now)?;
+        let (ranked, _) = self.acting(&by, &group, Rank::Owner, now)?;
         outranks(ranked, &by, &user)?;
         if rank >= Rank::Owner {
             // Nobody hands out their own rank: there is one owner, and `transfer` changes it.
@@ -105,9 +105,8 @@ impl<U: Id, G: Id> State<U, G> {
         user: U,
         now: Timestamp,
     ) -> CommandResult<(), U, G> {
-        let transferred = self.acting(&owner, &group, Rank::Owner, now)?;
+        let (transferred, owners) = self.acting(&owner, &group, Rank::Owner, now)?;
         let stint = transferred.membership(&user, None).map_err(Refusal::TargetNotMember)?;
-        let owners = transferred.membership(&owner, None).map_err(Refusal::NotMember)?;
         if owner == user {
             return Err(Refusal::AlreadyOwner);
         }
@@ -146,20 +145,6 @@ impl<U: Id, G: Id> State<U, G> {
         let told = Audience::new(self.group(&group, now)?.share_members(), None);
         let (version, _) = self.end_stint(&user, stint, &group, Some(by.clone()), now)?;
         Ok(self.signal(group, user, version, Event::MemberKick { by }, told))
-    }
-
-    /// The signal of a change that every member hears of.
-    fn announce(
-        &mut self,
-        group: G,
-        from: U,
-        event: Event<U>,
-        now: Timestamp,
-    ) -> Result<Signal<U, G>, Refusal<U>> {
-        let changed = self.group_mut(&group, now)?;
-        let version = changed.advance();
-        let all = Audience::new(changed.share_members(), None);
-        Ok(self.signal(group, from, version, event, all))
     }
 }
 

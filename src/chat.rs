@@ -21,7 +21,7 @@ impl<U: Id, G: Id> State<U, G> {
         message: Arc<str>,
         now: Timestamp,
     ) -> CommandResult<Seq, U, G> {
-        let posted_to = self.acting(&author, &group, Rank::Member, now)?;
+        let (posted_to, _) = self.acting(&author, &group, Rank::Member, now)?;
         self.within(Limit::MessageBytes, message.len() as u64)?;
         // Counting those within their retention takes a search: not unless it may matter.
         if self.within(Limit::EntriesPerGroup, posted_to.log_len().saturating_add(1)).is_err() {
@@ -47,8 +47,7 @@ impl<U: Id, G: Id> State<U, G> {
         page: Page,
         now: Timestamp,
     ) -> Result<History<'_, U>, Refusal<U>> {
-        let read = self.group(group, now)?;
-        let stint = read.membership(reader, None).map_err(Refusal::NotMember)?;
+        let (read, stint) = self.acting(reader, group, Rank::Member, now)?;
         Ok(read.history(stint, page, now))
     }
 }

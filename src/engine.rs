@@ -432,8 +432,8 @@ impl<U: Id, G: Id> Engine<U, G> {
         })
     }
 
-    /// What comes before every command: the rate limit, and a bounded share of the
-    /// cleaning, paid for by the charge.
+    /// What comes before every command: the rate limit, and a bounded share of the cleaning, paid for
+    /// by the charge.
     fn charge(
         &mut self,
         operation: Operation,

@@ -248,8 +248,7 @@ impl<U: Id> Group<U> {
 
     /// Takes in a user who is no member and not banned. O(log n).
     pub(crate) fn admit(&mut self, user: U, stint: Stint, now: Timestamp) {
-        self.bans.lift(&user);
-        self.bans.clean(now);
+        self.unbar(&user, now);
         self.members.insert(user, stint);
     }
 

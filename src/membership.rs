@@ -133,16 +133,14 @@ impl<U: Id, G: Id> State<U, G> {
         };
         let (version, remaining) = self.end_stint(&user, stint, &group, None, now)?;
         let leave = Event::MemberLeave;
-        let left = self.signal(group.clone(), user.clone(), version, leave, remaining.clone());
+        let left = self.signal(group.clone(), user.clone(), version, leave, remaining);
         let Some((heir, since)) = heir else {
             return Ok(Outcome { value: Departure::Left { stint }, signals: vec![left] });
         };
 
-        let inherited = self.group_mut(&group, now)?;
-        inherited.hand_to(heir.clone(), since);
-        let version = inherited.advance();
+        self.group_mut(&group, now)?.hand_to(heir.clone(), since);
         let change = Event::OwnerChange { previous: user };
-        let changed = self.signal(group, heir.clone(), version, change, remaining);
+        let changed = self.announce(group, heir.clone(), change, now)?;
         let value = Departure::Succeeded { stint, owner: heir };
         Ok(Outcome { value, signals: vec![left, changed] })
     }

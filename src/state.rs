@@ -67,20 +67,21 @@ impl<U: Id, G: Id> State<U, G> {
         self.directory.prune(user, |user, stint, group| is_member(groups, user, stint, group));
     }
 
-    /// The group, for one who acts in it and needs at least the rank `needs`: 404, 400, 403.
+    /// The group and the stint of one who acts in it and needs at least the rank `needs`: 404, 400,
+    /// 403. That every member is a member takes no second look.
     pub(crate) fn acting(
         &self,
         by: &U,
         group: &G,
         needs: Rank,
         now: Timestamp,
-    ) -> Result<&Group<U>, Refusal<U>> {
+    ) -> Result<(&Group<U>, Stint), Refusal<U>> {
         let group = self.group(group, now)?;
-        group.membership(by, None).map_err(Refusal::NotMember)?;
-        match (group.rank(by) >= Some(needs), needs) {
-            (true, _) | (_, Rank::Member) => Ok(group),
-            (false, Rank::Admin) => Err(Refusal::NotAdmin),
-            (false, Rank::Owner) => Err(Refusal::NotOwner),
+        let stint = group.membership(by, None).map_err(Refusal::NotMember)?;
+        match needs {
+            Rank::Admin if group.rank(by) < Some(needs) => Err(Refusal::NotAdmin),
+            Rank::Owner if group.owner() != by => Err(Refusal::NotOwner),
+            _ => Ok((group, stint)),
         }
     }
 
@@ -104,6 +105,20 @@ impl<U: Id, G: Id> State<U, G> {
         let key = SignalKey::new(self.config.instance, self.next_key);
         self.next_key = self.next_key.saturating_add(1);
         Signal { key, group, from, version, event, audience }
+    }
+
+    /// The signal of a change that every member hears of.
+    pub(crate) fn announce(
+        &mut self,
+        group: G,
+        from: U,
+        event: Event<U>,
+        now: Timestamp,
+    ) -> Result<Signal<U, G>, Refusal<U>> {
+        let changed = self.group_mut(&group, now)?;
+        let version = changed.advance();
+        let all = Audience::new(changed.share_members(), None);
+        Ok(self.signal(group, from, version, event, all))
     }
 
     /// A living group, or the 404 that says what became of it.
