@@ -9,10 +9,8 @@ use disband::{
 use proptest::prelude::*;
 
 use crate::model::Model;
-use crate::world::{
-    Done, answer, assert_stats, command, config, groups, options, run, sight, sight_of_model,
-    steps, stints, told, unlimited, user, users, value,
-};
+use crate::sight::{Done, answer, assert_stats, groups, sight, sight_of_model, told, users, value};
+use crate::world::{command, config, options, run, steps, stints, unlimited, user};
 
 proptest! {
     #[test]

@@ -2,9 +2,13 @@
 
 #![allow(unreachable_pub)]
 
+mod bytes;
+mod corpus;
 mod laws;
 mod limits;
 mod model;
 mod reach;
+mod sight;
+mod small_worlds;
 mod snapshots;
 mod world;

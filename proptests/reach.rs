@@ -7,6 +7,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::Value;
 
+use crate::sight::Done;
 use crate::world::{config, run, steps};
 
 /// Every refusal and every result there is, by the names that serde gives them.
@@ -83,27 +84,41 @@ fn name(value: &Value) -> String {
     }
 }
 
+/// How often each refusal and each result came.
+#[derive(Debug, Default)]
+pub struct Reached(BTreeMap<String, u64>);
+
+impl Reached {
+    pub fn count(&mut self, result: &Done) {
+        let name = match result {
+            Ok(outcome) => format!("Ok {}", name(&serde_json::to_value(&outcome.value).unwrap())),
+            Err(refusal) => format!("Err {}", name(&serde_json::to_value(refusal).unwrap())),
+        };
+        *self.0.entry(name).or_default() += 1;
+    }
+
+    /// Every one of them, and none that is not listed here.
+    #[track_caller]
+    pub fn assert_all(&self) {
+        for name in ALL.iter().chain(&MORE) {
+            assert!(self.0.contains_key(*name), "{name} was never reached");
+        }
+        for name in self.0.keys() {
+            assert!(ALL.iter().chain(&MORE).any(|known| known == name), "{name} is new: list it");
+        }
+    }
+}
+
 #[test]
 fn the_random_commands_reach_every_refusal_and_every_result() {
     let mut runner = TestRunner::deterministic();
-    let mut reached: BTreeMap<String, u64> = BTreeMap::new();
+    let mut reached = Reached::default();
     for _ in 0..600 {
         let (config, steps) = (config(), steps(100)).new_tree(&mut runner).unwrap().current();
         run(config, &steps, |_, _, result, _| {
-            let name = match result {
-                Ok(outcome) => {
-                    format!("Ok {}", name(&serde_json::to_value(&outcome.value).unwrap()))
-                }
-                Err(refusal) => format!("Err {}", name(&serde_json::to_value(refusal).unwrap())),
-            };
-            *reached.entry(name).or_default() += 1;
+            reached.count(result);
         });
     }
-    println!("{reached:#?}");
-    for name in ALL.iter().chain(&MORE) {
-        assert!(reached.contains_key(*name), "{name} was never reached");
-    }
-    for name in reached.keys() {
-        assert!(ALL.iter().chain(&MORE).any(|known| known == name), "{name} is new: list it");
-    }
+    println!("{reached:?}");
+    reached.assert_all();
 }

@@ -3,7 +3,8 @@
 use disband::Engine;
 use proptest::prelude::*;
 
-use crate::world::{config, run, sight, steps};
+use crate::sight::sight;
+use crate::world::{config, run, steps};
 
 fn to_json(engine: &Engine) -> String {
     serde_json::to_string(engine).unwrap()

@@ -26,6 +26,10 @@ use crate::tombstone::Tombstone;
 /// The only format there is so far.
 const FORMAT: u32 = 1;
 
+/// The most that a counter is believed to have counted. Each command counts a few steps, so an
+/// engine that begins here still has 2^63 of them before it.
+const COUNTED: u64 = 1 << 63;
+
 /// An engine as it was read, and not yet believed: `Engine::try_from` verifies it.
 ///
 /// Reading an [`Engine`] itself does both, but then what is wrong comes as the format's own error.
@@ -82,6 +86,9 @@ pub enum SnapshotError<U, G> {
     /// There is a rate cell for an operation without a limit.
     #[error("there is a rate cell for an operation without a limit")]
     Unlimited,
+    /// A counter is beyond 2^63, where no engine that began with none ever comes.
+    #[error("a counter is beyond 2^63")]
+    Counter,
     /// It breaks an invariant.
     #[error(transparent)]
     Violation(#[from] Violation<U, G>),
@@ -117,6 +124,11 @@ impl<U: Id, G: Id> TryFrom<Snapshot<U, G>> for Engine<U, G> {
         for (key, cell) in snapshot.cells {
             let rate = snapshot.config.quotas.of(key.operation).rate();
             limiter.restore(key, cell, &rate.ok_or(SnapshotError::Unlimited)?);
+        }
+        let groups = state.groups.iter();
+        let counters = groups.flat_map(|(_, group)| [group.version(), group.next_seq().0]);
+        if counters.chain([state.next_stint.0, state.next_key]).any(|count| count > COUNTED) {
+            return Err(SnapshotError::Counter);
         }
         let engine = Engine::from_parts(state, limiter);
         engine.check()?;

@@ -1,0 +1,24 @@
+#![no_main]
+#![allow(dead_code, reason = "the tests use the rest")]
+
+#[path = "../../proptests/bytes.rs"]
+mod bytes;
+#[path = "../../proptests/model.rs"]
+mod model;
+#[path = "../../proptests/sight.rs"]
+mod sight;
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+static RUNS: AtomicU64 = AtomicU64::new(0);
+static REACHED: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    REACHED[bytes::snapshot(bytes) as usize].fetch_add(1, Relaxed);
+    // How deep it gets, now and then.
+    let runs = RUNS.fetch_add(1, Relaxed) + 1;
+    if runs.is_multiple_of(20_000) {
+        let [unread, broken, engines] = [0, 1, 2].map(|depth: usize| REACHED[depth].load(Relaxed));
+        eprintln!("{runs} runs: {unread} unread, {broken} broken, {engines} engines");
+    }
+});

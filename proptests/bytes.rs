@@ -1,0 +1,398 @@
+//! Bytes that anybody might hand in, and what must hold of whatever they turn out to be: what the
+//! fuzzer runs, and what the tests run again on the inputs that it found.
+
+use std::num::{NonZeroU32, NonZeroU64};
+
+use disband::{
+    Command, Config, Engine, GroupId, GroupOptions, HistoryAccess, Limits, OwnerExit, Page, Quota,
+    Quotas, Rank, Rate, Snapshot, Stint, Timestamp, UserId, wire,
+};
+use serde_json::json;
+
+use crate::model::Model;
+use crate::sight::{
+    Done, GROUPS, Step, USERS, answer, assert_stats, sight, sight_of_model, told, value,
+};
+
+/// How far some bytes got on their way to being an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// They are not even of the form of a snapshot.
+    Unread,
+    /// They are, but break a rule; the error says which.
+    Broken,
+    /// They are an engine, and commands were carried out on it.
+    Engine,
+}
+
+/// Reads bytes as a snapshot: after the first of them, they are JSON, or postcard, or numbers to fill
+/// in where a snapshot has some. An engine that comes of them is whole, is written and read back the
+/// same, and stays whole whatever is done to it.
+pub fn snapshot(bytes: &[u8]) -> Depth {
+    let Some((form, bytes)) = bytes.split_first() else { return Depth::Unread };
+    let read: Option<Snapshot<UserId, GroupId>> = match form % 4 {
+        0 => serde_json::from_slice(bytes).ok(),
+        1 => postcard::from_bytes(bytes).ok(),
+        _ => Script::new(bytes).snapshot().map(|value| serde_json::from_value(value).unwrap()),
+    };
+    let Some(read) = read else { return Depth::Unread };
+    let mut engine = match Engine::try_from(read) {
+        Ok(engine) => engine,
+        Err(wrong) => {
+            assert!(!wrong.to_string().is_empty());
+            return Depth::Broken;
+        }
+    };
+    assert_restarts(&engine);
+    exercise(&mut engine);
+    Depth::Engine
+}
+
+/// Written and read back, in both forms, it is the same to the byte.
+fn assert_restarts(engine: &Engine) -> Engine {
+    assert_eq!(engine.check(), Ok(()));
+    let (json, bytes) =
+        (serde_json::to_string(engine).unwrap(), postcard::to_stdvec(engine).unwrap());
+    let one: Engine = serde_json::from_str(&json).unwrap();
+    let other: Engine = postcard::from_bytes(&bytes).unwrap();
+    assert_eq!((&one, &other), (engine, engine));
+    assert_eq!(serde_json::to_string(&other).unwrap(), json);
+    assert_eq!(postcard::to_stdvec(&one).unwrap(), bytes);
+    one
+}
+
+/// Every command by some of those who are there and a stranger, around the times that matter.
+fn exercise(engine: &mut Engine) {
+    let (stranger, nowhere) = (UserId(u64::MAX), GroupId(u64::MAX));
+    let mut groups: Vec<(GroupId, UserId, UserId)> = Vec::new();
+    for (id, group) in engine.groups().take(4) {
+        let member = group.members().map(|(user, _)| *user).find(|user| user != group.owner());
+        groups.push((*id, *group.owner(), member.unwrap_or(stranger)));
+    }
+    groups.push((nowhere, stranger, stranger));
+    let before = engine.clone();
+    for now in [0, 1_000, 1 << 62, u64::MAX].map(Timestamp) {
+        let mut engine = before.clone();
+        for (group, owner, user) in groups.clone() {
+            for command in one_of_each(owner, group, user) {
+                let done = engine.apply(command, now);
+                assert_eq!(
+                    serde_json::to_value(wire::reply(&done, now)).unwrap()["ok"],
+                    done.is_ok()
+                );
+            }
+            for reader in [owner, user, stranger] {
+                let _ = engine.history(&reader, &group, Page::newest(99), now).map(Iterator::count);
+                assert_eq!(
+                    engine.groups_of(&reader).count(),
+                    engine.groups_of(&reader).rev().count()
+                );
+            }
+            assert_eq!(engine.check(), Ok(()));
+        }
+        engine.sweep(9);
+        assert_eq!(engine.check(), Ok(()));
+    }
+    assert_eq!(&before, engine);
+}
+
+fn one_of_each(owner: UserId, group: GroupId, user: UserId) -> [Command<UserId, GroupId>; 16] {
+    let other = UserId(u64::MAX - 1);
+    let options =
+        GroupOptions { keep_entries: Some(2), keep_ms: Some(1_000), ..GroupOptions::default() };
+    [
+        Command::Join { user: other, group },
+        Command::Post { author: owner, group, message: "a".into() },
+        Command::SetRank { by: owner, group, user, rank: Rank::Admin },
+        Command::SetRank { by: owner, group, user, rank: Rank::Member },
+        Command::SetOptions { by: owner, group, options },
+        Command::Post { author: user, group, message: "".into() },
+        Command::Kick { by: owner, group, user: other },
+        Command::Ban { by: owner, group, user: other, until: Some(Timestamp(1_001)) },
+        Command::Unban { by: owner, group, user: other },
+        Command::Transfer { owner, group, user },
+        Command::Leave { user: owner, group, stint: Some(Stint(1)) },
+        Command::Leave { user: owner, group, stint: None },
+        Command::Create { owner, group: GroupId(u64::MAX - 1), options: None },
+        Command::LeaveAll { user: owner },
+        Command::Dissolve { owner: user, group },
+        Command::Create { owner: user, group, options: None },
+    ]
+}
+
+/// Reads bytes as a configuration and commands with times, and runs them on the engine and on the
+/// model, with restarts, sweeps, batches and previews in between. All bytes mean something. Hands
+/// each result to `look`.
+pub fn commands(bytes: &[u8], mut look: impl FnMut(&Done)) {
+    let mut script = Script::new(bytes);
+    let Some(config) = script.config() else { return };
+    let mut engine = Engine::new(config);
+    let mut model = Model::new(config);
+    while let Some(kind) = script.byte() {
+        match kind % 24 {
+            0 => engine = assert_restarts(&engine),
+            1 => engine.sweep(usize::from(kind / 24)),
+            2 => {
+                let batch: Vec<Step> = (0..1 + kind / 24).map_while(|_| script.step()).collect();
+                let commands: Vec<_> = batch.into_iter().map(|(command, _)| command).collect();
+                let before = engine.clone();
+                let done = engine.apply_all(commands.clone(), script.now);
+                if done.is_err() {
+                    assert_eq!((&before, before.stats()), (&engine, engine.stats()));
+                }
+                let ours = done.map(|all| {
+                    let values: Vec<_> = all.value.iter().map(value).collect();
+                    (values, all.signals.iter().map(told).collect())
+                });
+                assert_eq!(ours, model.apply_all(commands, script.now));
+            }
+            _ => {
+                let Some((command, now)) = script.step() else { break };
+                let preview = (kind % 24 == 3).then(|| engine.preview(command.clone(), now));
+                let done = engine.apply(command.clone(), now);
+                assert!(preview.is_none_or(|preview| preview == done));
+                assert_eq!(answer(&done), model.apply(command, now));
+                look(&done);
+            }
+        }
+        assert_eq!(sight(&engine, script.now), sight_of_model(&model, script.now));
+        assert_stats(engine.stats(), &model);
+        assert_eq!(engine.check(), Ok(()));
+    }
+}
+
+/// A configuration and steps, read off bytes: few users, groups and small numbers, that they may
+/// meet.
+struct Script<'a> {
+    bytes: &'a [u8],
+    now: Timestamp,
+}
+
+impl<'a> Script<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Script { bytes, now: Timestamp(1_000_000) }
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        let (byte, rest) = self.bytes.split_first()?;
+        self.bytes = rest;
+        Some(*byte)
+    }
+
+    fn below(&mut self, most: u64) -> Option<u64> {
+        Some(u64::from(self.byte()?) % most)
+    }
+
+    /// A number, or in every other case none.
+    fn maybe(&mut self, most: u64) -> Option<Option<u64>> {
+        let number = self.below(2 * most)?;
+        Some(number.checked_sub(most))
+    }
+
+    fn config(&mut self) -> Option<Config> {
+        let limits = if self.below(2)? == 0 {
+            Limits::NONE
+        } else {
+            Limits {
+                members_per_group: self.maybe(5)?,
+                groups_per_user: self.maybe(3)?,
+                message_bytes: self.maybe(3)?,
+                entries_per_group: self.maybe(8)?,
+                bans_per_group: self.maybe(3)?,
+            }
+        };
+        Some(Config {
+            instance: self.below(256)?,
+            quotas: Quotas { leave: self.quota()?, ..Quotas::all(self.quota()?) },
+            tombstone_ms: match self.below(4)? {
+                0 => 0,
+                1 => u64::MAX,
+                _ => 1 + self.below(256)? * 8,
+            },
+            departures: self.byte()? % 4,
+            limits,
+        })
+    }
+
+    fn quota(&mut self) -> Option<Quota> {
+        if self.below(2)? == 0 {
+            return Some(Quota::UNLIMITED);
+        }
+        let cells = NonZeroU32::MIN.saturating_add(self.below(3)?.try_into().ok()?);
+        let per_ms = NonZeroU64::MIN.saturating_add(self.below(256)? * 8);
+        let burst = NonZeroU32::MIN.saturating_add(self.below(4)?.try_into().ok()?);
+        Some(Quota::Limited(Rate { cells, per_ms, burst }))
+    }
+
+    fn user(&mut self) -> Option<UserId> {
+        self.below(USERS).map(UserId)
+    }
+
+    fn group(&mut self) -> Option<GroupId> {
+        self.below(GROUPS).map(GroupId)
+    }
+
+    fn options(&mut self) -> Option<GroupOptions> {
+        Some(GroupOptions {
+            owner_exit: [OwnerExit::Dissolve, OwnerExit::Succeed, OwnerExit::Refuse]
+                [usize::from(self.byte()? % 3)],
+            history: [HistoryAccess::FromJoin, HistoryAccess::Full][usize::from(self.byte()? % 2)],
+            keep_entries: self.maybe(6)?,
+            keep_ms: self.maybe(100)?.map(|ms| ms * 16),
+        })
+    }
+
+    /// The clock mostly goes on; now and then it stands still, jumps or goes back.
+    fn tick(&mut self) -> Option<Timestamp> {
+        let byte = self.byte()?;
+        let now = self.now.0;
+        self.now = Timestamp(match byte {
+            0..=63 => now,
+            64..=199 => now.saturating_add(u64::from(byte - 63) * 4),
+            200..=219 => now.saturating_add(u64::from(byte - 199) * 1_000),
+            220..=247 => now.saturating_sub(u64::from(byte - 219) * 300),
+            248..=250 => now.saturating_sub(1_000_000),
+            251..=253 => now.saturating_add(1_000_000),
+            254 => u64::MAX - 2_000,
+            255 => 1_000_000,
+        });
+        Some(self.now)
+    }
+
+    fn step(&mut self) -> Option<Step> {
+        let now = self.tick()?;
+        let kind = self.byte()?;
+        let (by, group) = (self.user()?, self.group()?);
+        let command = match kind % 16 {
+            0 => Command::Create { owner: by, group, options: Some(self.options()?) },
+            1 => Command::Create { owner: by, group, options: None },
+            2..=4 => Command::Join { user: by, group },
+            5 => Command::Leave { user: by, group, stint: None },
+            6 => Command::Leave { user: by, group, stint: Some(Stint(self.below(64)?)) },
+            7 => Command::Kick { by, group, user: self.user()? },
+            8 => {
+                let message = ["", "a", "bb", "ccc"][usize::from(self.byte()? % 4)];
+                Command::Post { author: by, group, message: message.into() }
+            }
+            9 => Command::Dissolve { owner: by, group },
+            10 => Command::Transfer { owner: by, group, user: self.user()? },
+            11 => {
+                let rank = [Rank::Admin, Rank::Member, Rank::Owner][usize::from(self.byte()? % 3)];
+                Command::SetRank { by, group, user: self.user()?, rank }
+            }
+            12 => Command::SetOptions { by, group, options: self.options()? },
+            13 => {
+                let until = self.maybe(128)?.map(|ms| Timestamp(now.0.saturating_add(ms * 8)));
+                Command::Ban { by, group, user: self.user()?, until }
+            }
+            14 => Command::Unban { by, group, user: self.user()? },
+            _ => Command::LeaveAll { user: by },
+        };
+        Some((command, now))
+    }
+
+    /// Mostly a small number, at times one at a bound.
+    fn number(&mut self) -> Option<u64> {
+        Some(match self.byte()? {
+            255 => u64::MAX,
+            254 => (1 << 63) + 1,
+            253 => 1 << 63,
+            252 => u64::MAX - 1,
+            small => small.into(),
+        })
+    }
+
+    /// Up to `most` numbers from `start` on, ascending but for one time in 64.
+    fn ascending(&mut self, start: u64, most: u64) -> Option<Vec<u64>> {
+        let mut last = start;
+        (0..self.below(most + 1)?)
+            .map(|_| {
+                let gap = self.byte()?;
+                last = if gap % 64 == 63 {
+                    last.saturating_sub(1)
+                } else {
+                    last + 1 + u64::from(gap % 3)
+                };
+                Some(last)
+            })
+            .collect()
+    }
+
+    /// What is due here, or one time in 64 whatever number comes.
+    fn or_any(&mut self, due: u64) -> Option<u64> {
+        if self.below(64)? == 63 { self.number() } else { Some(due) }
+    }
+
+    /// A value of the form of a snapshot. Whether it is one, the numbers decide.
+    fn snapshot(&mut self) -> Option<serde_json::Value> {
+        let config = self.config()?;
+        let mut stint = 1;
+        let mut groups = Vec::new();
+        for id in self.ascending(0, 3)? {
+            groups.push(json!([id.to_string(), self.group_of(&mut stint)?]));
+        }
+        let mut tombstones = Vec::new();
+        for id in self.ascending(20, 4)? {
+            let id = self.or_any(id)?.to_string();
+            tombstones.push(json!([id, {"by": self.number()?.to_string(), "at": self.number()?}]));
+        }
+        let mut cells = Vec::new();
+        for user in self.ascending(0, 6)? {
+            let group = self.maybe(4)?.map(|id| id.to_string());
+            let operation = ["create", "join", "leave", "post"][usize::from(self.byte()? % 4)];
+            let key = json!({"user": user.to_string(), "group": group, "operation": operation});
+            let cell = u128::from(self.number()?) << (self.byte()? % 64);
+            // As large a number as JSON has; those past it are the other forms' business.
+            cells.push(json!([key, u64::try_from(cell).unwrap_or(u64::MAX)]));
+        }
+        Some(json!({
+            "format": 1, "config": config, "next_stint": self.or_any(stint)?,
+            "next_key": self.number()?, "groups": groups, "tombstones": tombstones, "cells": cells,
+        }))
+    }
+
+    fn group_of(&mut self, stint: &mut u64) -> Option<serde_json::Value> {
+        let options = self.options()?;
+        let mut users = self.ascending(0, 5)?;
+        users.insert(0, 0);
+        let mask = self.below(8)?;
+        let members: Vec<(u64, u64)> =
+            (0..).zip(&users).map(|(at, user)| (*user, *stint + (at ^ mask))).collect();
+        *stint += 8;
+        let (owner, _) = members[usize::from(self.byte()?) % members.len()];
+        let mut admins = Vec::new();
+        for (user, stint) in &members {
+            if self.below(4)? == 3 && *user != owner {
+                admins.push((self.or_any(*stint)?, user.to_string()));
+            }
+        }
+        admins.sort();
+        let mut bans = Vec::new();
+        for user in self.ascending(30, 3)? {
+            let user = self.or_any(user)?.to_string();
+            let until = if self.below(2)? == 0 { None } else { Some(self.number()?) };
+            bans.push(json!([user, {"by": "1", "until": until}]));
+        }
+        let mut departures = Vec::new();
+        for user in self.ascending(0, 2)? {
+            let by = self.maybe(9)?.map(|user| user.to_string());
+            let (user, at) = (user.to_string(), self.number()?);
+            departures.push(json!({"user": user, "at": at, "kicked_by": by}));
+        }
+        let (mut entries, mut last) = (Vec::new(), 0);
+        let repeat = if self.below(8)? == 0 { 20 } else { 1 };
+        for at in self.ascending(0, 4)? {
+            let (author, before) = (self.number()?.to_string(), self.or_any(1)?);
+            let entry = json!({"at": at, "author": author, "message": "m", "before": before});
+            entries.extend(std::iter::repeat_n(entry, repeat));
+            last = at;
+        }
+        let members: Vec<_> = members.iter().map(|(user, at)| (user.to_string(), at)).collect();
+        Some(json!({
+            "owner": self.or_any(owner)?.to_string(), "options": options,
+            "version": self.number()?, "members": members, "admins": admins, "bans": bans,
+            "departures": departures, "first": self.number()?,
+            "last_at": self.or_any(last)?, "entries": entries,
+        }))
+    }
+}
