@@ -100,3 +100,68 @@ fn quiet_sums_up() {
         assert!(summary.contains(line), "{summary}");
     }
 }
+
+#[test]
+fn a_history_cut_anywhere_goes_on_from_a_snapshot_to_the_same_lines_and_bytes() {
+    let history = std::fs::read_to_string(HISTORY).unwrap();
+    let lines: Vec<&str> = history.lines().collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let bytes = |name: &str| std::fs::read(path(name)).unwrap();
+    for ending in ["json", "postcard"] {
+        let named = |name: &str| path(&format!("{name}.{ending}"));
+        assert_ok(&replay(&[HISTORY, "--snapshot-out", &named("whole")], b""), EXPECTED);
+        for cut in [0, 1, 77, 150, 299, lines.len()] {
+            let (before, after) = lines.split_at(cut);
+            let first = replay(&["--snapshot-out", &named("half")], before.join("\n").as_bytes());
+            let arguments = ["--snapshot-in", &named("half"), "--snapshot-out", &named("end")];
+            let second = replay(&arguments, after.join("\n").as_bytes());
+            assert_ok(&second, &EXPECTED[first.stdout.len()..]);
+            assert_eq!(text(&first.stdout), &EXPECTED[..first.stdout.len()]);
+            let (end, whole) = (format!("end.{ending}"), format!("whole.{ending}"));
+            assert!(bytes(&end) == bytes(&whole), "cut at {cut}, it ends in other bytes");
+        }
+    }
+    let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(names.len(), 6, "nothing else lies about: {names:?}");
+}
+
+#[test]
+fn a_run_that_fails_leaves_the_snapshot_that_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("snapshot.json");
+    let file = path.to_str().unwrap();
+    std::fs::write(&path, "an old one").unwrap();
+    let output = replay(&["--snapshot-out", file], b"not a command");
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "an old one");
+
+    let output = replay(&["--snapshot-in", file], b"");
+    assert!(text(&output.stderr).contains("snapshot.json: expected value at line 1 column 1"));
+    assert_eq!(output.status.code(), Some(2));
+
+    let nowhere = folder.path().join("nowhere/snapshot.json");
+    let output = replay(&["--snapshot-out", nowhere.to_str().unwrap()], b"");
+    assert_eq!((output.status.code(), text(&output.stderr).is_empty()), (Some(1), false));
+}
+
+#[test]
+fn a_snapshot_is_taken_for_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("snapshot.postcard");
+    let file = path.to_str().unwrap();
+    assert_eq!(replay(&["--snapshot-out", file], b"").status.code(), Some(0));
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.push(0);
+    std::fs::write(&path, bytes).unwrap();
+    let complaint = replay(&["--snapshot-in", file], b"").stderr;
+    assert!(text(&complaint).contains("1 bytes after its end"), "{}", text(&complaint));
+
+    for arguments in [
+        ["--snapshot-in", "history.txt", "--quiet"],
+        ["--snapshot-in", file, "--no-limits"],
+        ["--snapshot-out", "snapshot", "--quiet"],
+    ] {
+        assert_eq!(replay(&arguments, b"").status.code(), Some(2), "{arguments:?}");
+    }
+}

@@ -4,9 +4,13 @@
 //! signals as they go over the wire, and to whom.
 //!
 //! `cargo run --release --example replay -- --quiet history.jsonl.gz`
+//!
+//! A history may be run in parts: `--snapshot-out` keeps the engine at the end of one, and
+//! `--snapshot-in` begins the next with it.
 
 #![allow(clippy::disallowed_methods, reason = "the host reads the clock")]
 
+mod snapshot;
 mod summary;
 
 use std::fmt::{self, Display};
@@ -23,6 +27,7 @@ use disband::{
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 
+use snapshot::SnapshotFile;
 use summary::Summary;
 
 /// Runs a history of commands through the engine.
@@ -37,6 +42,14 @@ struct Options {
     /// Never refuse anything as too fast, whatever the configuration says.
     #[arg(long)]
     no_limits: bool,
+    /// Begin with the engine in this snapshot; its configuration comes with it. JSON or postcard, by
+    /// its ending: `.json` or `.postcard`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "no_limits"])]
+    snapshot_in: Option<SnapshotFile>,
+    /// Write the engine as it is after the last command. Only if every line was read; the file is
+    /// replaced in one step.
+    #[arg(long, value_name = "FILE")]
+    snapshot_out: Option<SnapshotFile>,
     /// A summary at the end, instead of a line for each command.
     #[arg(long)]
     quiet: bool,
@@ -85,10 +98,15 @@ impl Display for Stop {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
+    let options = Options::parse();
+    match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
-        // Who reads us has seen enough.
-        Err(Stop::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        // Who reads us has seen enough; unless a snapshot was to come of it.
+        Err(Stop::Io(error))
+            if error.kind() == io::ErrorKind::BrokenPipe && options.snapshot_out.is_none() =>
+        {
+            ExitCode::SUCCESS
+        }
         Err(stop) => {
             eprintln!("replay: {stop}");
             ExitCode::from(if matches!(stop, Stop::Input(_)) { 2 } else { 1 })
@@ -97,7 +115,10 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), Stop> {
-    let mut engine = Engine::new(configuration(options)?);
+    let mut engine = match &options.snapshot_in {
+        Some(file) => file.read().map_err(Stop::Input)?,
+        None => Engine::new(configuration(options)?),
+    };
     let mut out = BufWriter::new(io::stdout().lock());
     let mut summary = Summary::default();
     let start = Instant::now();
@@ -122,6 +143,9 @@ fn run(options: &Options) -> Result<(), Stop> {
             serde_json::to_writer(&mut out, &answer(&result, at)).map_err(io::Error::from)?;
             writeln!(out)?;
         }
+    }
+    if let Some(file) = &options.snapshot_out {
+        file.write(&engine)?;
     }
     if options.quiet {
         summary.write(&engine, start.elapsed(), &mut out)?;
