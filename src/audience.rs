@@ -3,7 +3,8 @@
 use std::fmt;
 use std::iter::FusedIterator;
 
-use serde::{Serialize, Serializer};
+use serde::de::{self, Deserializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::id::{Id, Stint};
 use crate::persistent::{self, Map};
@@ -79,6 +80,18 @@ impl<U: Id> fmt::Debug for Audience<U> {
 impl<U: Id + Serialize> Serialize for Audience<U> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self)
+    }
+}
+
+/// It stands by itself: the stints of its users are not among what was written.
+impl<'de, U: Id + Deserialize<'de>> Deserialize<'de> for Audience<U> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let users = Vec::<U>::deserialize(deserializer)?;
+        if !users.is_sorted_by(|one, next| one < next) {
+            return Err(de::Error::custom("the users of an audience are not strictly ascending"));
+        }
+        let members = users.into_iter().map(|user| (user, Stint(0))).collect();
+        Ok(Audience { members, except: None })
     }
 }
 

@@ -2,7 +2,7 @@
 #![warn(missing_docs)]
 #![cfg_attr(
     not(test),
-    warn(
+    deny(
         clippy::unwrap_used,
         clippy::expect_used,
         clippy::panic,
@@ -51,7 +51,7 @@ pub use id::{GroupId, Id, ParseIdError, Seq, Stint, UserId};
 pub use limits::{Limit, Limits};
 pub use log::{Entry, History, Page};
 pub use options::{GroupOptions, HistoryAccess, OwnerExit};
-pub use outcome::{BatchResult, CommandResult, Departure, Dissolved, Outcome, Reply};
+pub use outcome::{BatchResult, CommandResult, Departure, Dissolved, Outcome, Reply, Summary};
 pub use quota::{Operation, Quota, Quotas, Rate};
 pub use rank::Rank;
 pub use refusal::{Absence, BatchRefusal, Refusal};

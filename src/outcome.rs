@@ -3,8 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::group::Group;
 use crate::id::{Id, Seq, Stint};
@@ -20,7 +19,11 @@ pub type CommandResult<T, U, G> = Result<Outcome<T, U, G>, Refusal<U>>;
 pub type BatchResult<U, G> = Result<Outcome<Vec<Reply<U, G>>, U, G>, BatchRefusal<U>>;
 
 /// The result of a command that was carried out, and the signals to deliver, in order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    bound(deserialize = "T: Deserialize<'de>, U: Deserialize<'de>, G: Deserialize<'de>")
+)]
 #[must_use = "the signals are to be delivered"]
 pub struct Outcome<T, U: Id, G> {
     /// The result.
@@ -45,22 +48,25 @@ impl<T, U: Id, G> Outcome<T, U, G> {
 }
 
 /// What came of a command that came as data: one variant for each.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+///
+/// Written, it says of a dissolved group only how much it was; so what is read back is a
+/// `Reply<U, G, Summary>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
-pub enum Reply<U: Id, G> {
+pub enum Reply<U: Id, G, D = Dissolved<U>> {
     /// A group was created; its owner's stint.
     Created(Stint),
     /// A user joined; their stint.
     Joined(Stint),
     /// A user left.
-    Departed(Departure<U>),
+    Departed(Departure<U, D>),
     /// A user was kicked; the stint that ended.
     Kicked(Stint),
     /// A message was posted; its place in the history.
     Posted(Seq),
     /// A group was dissolved; all there was in it.
-    Dissolved(Dissolved<U>),
+    Dissolved(D),
     /// A group has another owner.
     Transferred,
     /// A member has another rank.
@@ -72,21 +78,21 @@ pub enum Reply<U: Id, G> {
     /// A ban was lifted.
     Unbanned,
     /// A user left every group; what came of it in each, in the order of joining.
-    LeftAll(Vec<(G, Departure<U>)>),
+    LeftAll(Vec<(G, Departure<U, D>)>),
 }
 
 /// What came of a user's leaving.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
-pub enum Departure<U: Id> {
+pub enum Departure<U: Id, D = Dissolved<U>> {
     /// They left, and the group goes on.
     Left {
         /// The stint that ended.
         stint: Stint,
     },
     /// They owned the group, and it was dissolved.
-    Dissolved(Dissolved<U>),
+    Dissolved(D),
     /// They owned the group, and an admin owns it now.
     Succeeded {
         /// The stint that ended.
@@ -102,7 +108,7 @@ pub enum Departure<U: Id> {
 /// a million members and messages takes a while. If a clone of the engine still holds the group,
 /// whoever goes last frees it.
 ///
-/// It serialises as a summary: how many members and entries.
+/// It is written as its [`Summary`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Dissolved<U: Id> {
     group: Arc<Group<U>>,
@@ -119,12 +125,28 @@ impl<U: Id> Dissolved<U> {
         &self.group
     }
 
+    /// How much it was. O(1).
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary { members: self.group.len() as u64, entries: self.group.log_len() }
+    }
+
     /// The whole log, newest first; from the other end with `rev()`. Entries past their retention
     /// but not yet dropped are among them, for the host to drop or to archive.
     #[must_use]
     pub fn history(&self) -> History<'_, U> {
         self.group.log().all()
     }
+}
+
+/// How much a dissolved group was: what is written of it, and read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    /// How many members it had, the owner among them.
+    pub members: u64,
+    /// How many entries its log had.
+    pub entries: u64,
 }
 
 impl<U: Id> fmt::Debug for Dissolved<U> {
@@ -135,9 +157,6 @@ impl<U: Id> fmt::Debug for Dissolved<U> {
 
 impl<U: Id> Serialize for Dissolved<U> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut summary = serializer.serialize_struct("Dissolved", 2)?;
-        summary.serialize_field("members", &(self.group.len() as u64))?;
-        summary.serialize_field("entries", &self.group.log_len())?;
-        summary.end()
+        self.summary().serialize(serializer)
     }
 }

@@ -70,7 +70,8 @@ impl<'de> Deserialize<'de> for SignalKey {
 }
 
 /// Something that happened in a group, to be delivered to an audience.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Signal<U: Id, G> {
     /// One key per signal, the same for all its recipients.
     pub key: SignalKey,

@@ -18,7 +18,6 @@ use crate::id::{Id, Seq, Stint};
 use crate::limiter::{CellKey, Limiter};
 use crate::log::{Entry, Log};
 use crate::options::GroupOptions;
-use crate::persistent::Map;
 use crate::state::State;
 use crate::time::Timestamp;
 use crate::tombstone::Tombstone;
@@ -144,8 +143,8 @@ fn group<U: Id, G: Id>(raw: RawGroup<U>) -> Result<Group<U>, SnapshotError<U, G>
         owner: raw.owner,
         options: raw.options,
         version: raw.version,
-        members: collect(raw.members),
-        admins: collect(raw.admins),
+        members: raw.members.into_iter().collect(),
+        admins: raw.admins.into_iter().collect(),
         bans: raw.bans,
         departures: raw.departures,
         log: Log::restore(raw.first, raw.last_at, raw.entries),
@@ -161,14 +160,6 @@ fn ascending<K: Ord, V, U, G>(
     } else {
         Err(SnapshotError::Unsorted(what))
     }
-}
-
-fn collect<K: Ord + Clone, V: Clone>(pairs: Vec<(K, V)>) -> Map<K, V> {
-    let mut map = Map::new();
-    for (key, value) in pairs {
-        map.insert(key, value);
-    }
-    map
 }
 
 impl<'de, U, G> Deserialize<'de> for Engine<U, G>

@@ -1,8 +1,8 @@
 //! The wire, to the byte.
 
 use disband::{
-    Absence, CommandResult, Config, Engine, GroupId, GroupOptions, HistoryAccess, Limit, OwnerExit,
-    Quotas, Rank, Refusal, Seq, Stint, Timestamp, UserId, wire,
+    Absence, CommandResult, Config, Engine, GroupId, GroupOptions, Limit, OwnerExit, Quotas, Rank,
+    Refusal, Seq, Timestamp, UserId, wire,
 };
 
 const ALICE: UserId = UserId(808080);
@@ -204,135 +204,5 @@ fn frames() {
     assert_eq!(
         versioned,
         r#"{"key":"a1cea2ac677ae9780000000000000003","from":"808081","type":"memberleave","groupid":"6228482","version":3}"#
-    );
-}
-
-/// What is kept and sent between machines: reads back from JSON and from a positional format.
-#[track_caller]
-fn assert_form<T>(value: &T, json: &str, bytes: &[u8])
-where
-    T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug,
-{
-    assert_eq!(serde_json::to_string(value).unwrap(), json);
-    assert_eq!(&serde_json::from_str::<T>(json).unwrap(), value);
-    assert_eq!(postcard::to_stdvec(value).unwrap(), bytes);
-    assert_eq!(&postcard::from_bytes::<T>(bytes).unwrap(), value);
-}
-
-#[test]
-fn commands_refusals_and_configuration_as_data() {
-    use disband::Command::{self, *};
-    let (user, group) = (UserId(1), GroupId(2));
-    let form = |command: Command<UserId, GroupId>, json, bytes: &[u8]| {
-        assert_form(&command, json, bytes);
-    };
-    form(
-        Create { owner: user, group, options: None },
-        r#"{"create":{"owner":"1","group":"2","options":null}}"#,
-        &[0, 1, 2, 0],
-    );
-    form(
-        Create { owner: user, group, options: Some(disband::GroupOptions::default()) },
-        r#"{"create":{"owner":"1","group":"2","options":{"owner_exit":"dissolve","history":"from_join","keep_entries":null,"keep_ms":null}}}"#,
-        &[0, 1, 2, 1, 0, 0, 0, 0],
-    );
-    form(Join { user, group }, r#"{"join":{"user":"1","group":"2"}}"#, &[1, 1, 2]);
-    form(
-        Leave { user, group, stint: Some(Stint(3)) },
-        r#"{"leave":{"user":"1","group":"2","stint":3}}"#,
-        &[2, 1, 2, 1, 3],
-    );
-    form(
-        Kick { by: UserId(9), group, user },
-        r#"{"kick":{"by":"9","group":"2","user":"1"}}"#,
-        &[3, 9, 2, 1],
-    );
-    form(
-        Post { author: user, group, message: "hi".into() },
-        r#"{"post":{"author":"1","group":"2","message":"hi"}}"#,
-        &[4, 1, 2, 2, b'h', b'i'],
-    );
-    form(Dissolve { owner: user, group }, r#"{"dissolve":{"owner":"1","group":"2"}}"#, &[5, 1, 2]);
-    form(
-        Transfer { owner: UserId(9), group, user },
-        r#"{"transfer":{"owner":"9","group":"2","user":"1"}}"#,
-        &[6, 9, 2, 1],
-    );
-    form(
-        SetRank { by: UserId(9), group, user, rank: Rank::Admin },
-        r#"{"set_rank":{"by":"9","group":"2","user":"1","rank":"admin"}}"#,
-        &[7, 9, 2, 1, 1],
-    );
-    let options = GroupOptions {
-        owner_exit: OwnerExit::Succeed,
-        history: HistoryAccess::Full,
-        keep_entries: Some(7),
-        keep_ms: Some(8),
-    };
-    form(
-        SetOptions { by: user, group, options },
-        r#"{"set_options":{"by":"1","group":"2","options":{"owner_exit":"succeed","history":"full","keep_entries":7,"keep_ms":8}}}"#,
-        &[8, 1, 2, 2, 1, 1, 7, 1, 8],
-    );
-    form(
-        Ban { by: UserId(9), group, user, until: Some(Timestamp(5)) },
-        r#"{"ban":{"by":"9","group":"2","user":"1","until":5}}"#,
-        &[9, 9, 2, 1, 1, 5],
-    );
-    form(
-        Unban { by: UserId(9), group, user },
-        r#"{"unban":{"by":"9","group":"2","user":"1"}}"#,
-        &[10, 9, 2, 1],
-    );
-    form(LeaveAll { user }, r#"{"leave_all":{"user":"1"}}"#, &[11, 1]);
-    assert_form(
-        &Refusal::<UserId>::OverLimit { limit: Limit::MessageBytes, max: 9 },
-        r#"{"over_limit":{"limit":"message_bytes","max":9}}"#,
-        &[17, 2, 9],
-    );
-    assert_form(
-        &disband::BatchRefusal { index: 3, refusal: Refusal::<UserId>::NotBanned },
-        r#"{"index":3,"refusal":"not_banned"}"#,
-        &[3, 15],
-    );
-    assert_form(
-        &Refusal::TargetNotMember(Absence::Kicked { by: user, at: Timestamp(5) }),
-        r#"{"target_not_member":{"kicked":{"by":"1","at":5}}}"#,
-        &[6, 2, 1, 5],
-    );
-    assert_form(&Refusal::<UserId>::AlreadyMember, r#""already_member""#, &[9]);
-    assert_form(&disband::SignalKey(0xada), r#""00000000000000000000000000000ada""#, &[0xda, 0x15]);
-    let config: Config = serde_json::from_str(r#"{"quotas":{"leave":"unlimited"}}"#).unwrap();
-    let quotas = Quotas { leave: disband::Quota::UNLIMITED, ..Quotas::default() };
-    assert_eq!(config, Config { quotas, ..Config::default() });
-    assert_form(
-        &Config::default(),
-        concat!(
-            r#"{"instance":0,"quotas":{"#,
-            r#""create":{"limited":{"cells":1,"per_ms":10000,"burst":5}},"#,
-            r#""join":{"limited":{"cells":1,"per_ms":2000,"burst":3}},"#,
-            r#""leave":{"limited":{"cells":1,"per_ms":2000,"burst":3}},"#,
-            r#""kick":{"limited":{"cells":1,"per_ms":250,"burst":20}},"#,
-            r#""post":{"limited":{"cells":1,"per_ms":250,"burst":20}},"#,
-            r#""dissolve":{"limited":{"cells":1,"per_ms":250,"burst":20}},"#,
-            r#""transfer":{"limited":{"cells":1,"per_ms":250,"burst":20}},"#,
-            r#""set_rank":{"limited":{"cells":1,"per_ms":250,"burst":20}},"#,
-            r#""set_options":{"limited":{"cells":1,"per_ms":250,"burst":20}},"#,
-            r#""ban":{"limited":{"cells":1,"per_ms":250,"burst":20}},"#,
-            r#""unban":{"limited":{"cells":1,"per_ms":250,"burst":20}},"#,
-            r#""leave_all":{"limited":{"cells":1,"per_ms":250,"burst":20}}},"#,
-            r#""tombstone_ms":2678400000,"departures":16,"#,
-            r#""limits":{"members_per_group":10000000,"groups_per_user":20000,"#,
-            r#""message_bytes":65536,"entries_per_group":100000000,"bans_per_group":100000}}"#
-        ),
-        &[
-            &[0, 1, 1, 0x90, 0x4e, 5][..],
-            &[1, 1, 0xd0, 0x0f, 3].repeat(2),
-            &[1, 1, 0xfa, 1, 20].repeat(9),
-            &[0x80, 0xc8, 0x94, 0xfd, 9, 16],
-            &[1, 0x80, 0xad, 0xe2, 4, 1, 0xa0, 0x9c, 1, 1, 0x80, 0x80, 4],
-            &[1, 0x80, 0xc2, 0xd7, 0x2f, 1, 0xa0, 0x8d, 6],
-        ]
-        .concat(),
     );
 }

@@ -1,0 +1,261 @@
+//! Everything that is kept or sent between machines as data, held still: a line of
+//! `golden/forms.txt` each, as JSON and as postcard's bytes, which both read back.
+
+use std::fmt::Debug;
+
+use disband::{
+    Absence, Ban, BatchRefusal, Command, Config, Departure, Engine, Event, GroupId, GroupOptions,
+    HistoryAccess, Limit, Limits, Operation, Outcome, OwnerExit, Quota, Quotas, Rank, Refusal,
+    Reply, Seq, Signal, SignalKey, Stint, Summary, UserId,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+mod common;
+
+use common::{ALICE, BOB, CAROL, GROUP, at, unlimited};
+
+type Read = Reply<UserId, GroupId, Summary>;
+
+/// The lines of the golden file, as they are now.
+#[derive(Default)]
+struct Forms(Vec<String>);
+
+impl Forms {
+    /// Writes a value down, and reads it back.
+    #[track_caller]
+    fn hold<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, value: &T) {
+        self.hold_as(value, value);
+    }
+
+    /// The same for a value that is read back as something else.
+    #[track_caller]
+    fn hold_as<T: Serialize, R: DeserializeOwned + PartialEq + Debug>(
+        &mut self,
+        value: &T,
+        read: &R,
+    ) {
+        let (json, bytes) =
+            (serde_json::to_string(value).unwrap(), postcard::to_stdvec(value).unwrap());
+        assert_eq!(&serde_json::from_str::<R>(&json).unwrap(), read);
+        assert_eq!(&postcard::from_bytes::<R>(&bytes).unwrap(), read);
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.0.push(format!("{json}\n  {hex}"));
+    }
+
+    /// Every variant of an enum, in order: there is none after the last, and none is left out.
+    #[track_caller]
+    fn hold_all<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, values: &[T]) {
+        values.iter().for_each(|value| self.hold(value));
+        assert_all(values);
+    }
+}
+
+#[track_caller]
+fn assert_all<T: Serialize + DeserializeOwned + Debug>(values: &[T]) {
+    let mut variants: Vec<u8> =
+        values.iter().map(|value| postcard::to_stdvec(value).unwrap()[0]).collect();
+    variants.dedup();
+    let count = variants.len() as u8;
+    assert_eq!(variants, (0..count).collect::<Vec<_>>());
+    // Were there one more, zeros would do for its fields.
+    let mut next = vec![0; 64];
+    next[0] = count;
+    let another = postcard::from_bytes::<T>(&next);
+    assert!(another.is_err(), "{another:?} is not among them");
+}
+
+#[test]
+fn the_forms_of_all_data_are_held_still() {
+    let mut forms = Forms::default();
+    commands(&mut forms);
+    refusals(&mut forms);
+    replies(&mut forms);
+    signals(&mut forms);
+    configuration(&mut forms);
+    let golden = include_str!("golden/forms.txt");
+    let ours = forms.0.join("\n") + "\n";
+    for (golden, ours) in golden.lines().zip(ours.lines()) {
+        assert_eq!(ours, golden);
+    }
+    assert!(golden == ours, "one has more lines than the other:\n{ours}");
+}
+
+fn commands(forms: &mut Forms) {
+    use Command::*;
+    let (by, user, group) = (ALICE, BOB, GROUP);
+    let options = GroupOptions {
+        owner_exit: OwnerExit::Succeed,
+        history: HistoryAccess::Full,
+        keep_entries: Some(7),
+        keep_ms: Some(8_000),
+    };
+    forms.hold_all::<Command<UserId, GroupId>>(&[
+        Create { owner: by, group, options: None },
+        Create { owner: by, group, options: Some(GroupOptions::default()) },
+        Join { user, group },
+        Leave { user, group, stint: None },
+        Leave { user, group, stint: Some(Stint(300)) },
+        Kick { by, group, user },
+        Post { author: user, group, message: "hé\n\"".into() },
+        Dissolve { owner: by, group },
+        Transfer { owner: by, group, user },
+        SetRank { by, group, user, rank: Rank::Admin },
+        SetOptions { by, group, options },
+        Ban { by, group, user, until: None },
+        Ban { by, group, user, until: Some(at(5_000)) },
+        Unban { by, group, user },
+        LeaveAll { user },
+    ]);
+    forms.hold_all(&[Rank::Member, Rank::Admin, Rank::Owner]);
+    forms.hold_all(&[OwnerExit::Dissolve, OwnerExit::Refuse, OwnerExit::Succeed]);
+    forms.hold_all(&[HistoryAccess::FromJoin, HistoryAccess::Full]);
+}
+
+fn refusals(forms: &mut Forms) {
+    use Refusal::*;
+    let absences = [
+        Absence::StintOver,
+        Absence::Left { at: at(900) },
+        Absence::Kicked { by: ALICE, at: at(900) },
+        Absence::NoRecord,
+    ];
+    forms.hold_all(&absences);
+    forms.hold_all::<Limit>(&[
+        Limit::MembersPerGroup,
+        Limit::GroupsPerUser,
+        Limit::MessageBytes,
+        Limit::EntriesPerGroup,
+        Limit::BansPerGroup,
+    ]);
+    forms.hold_all::<Refusal<UserId>>(&[
+        TooFast { retry_at: at(1_500) },
+        NoSuchGroup,
+        Dissolved { by: ALICE, at: at(900) },
+        NotMember(Absence::StintOver),
+        NotOwner,
+        Outranked,
+        TargetNotMember(Absence::Left { at: at(900) }),
+        GroupExists,
+        IdReserved { until: at(2_000) },
+        AlreadyMember,
+        NotAdmin,
+        Banned { by: ALICE, until: None },
+        Banned { by: ALICE, until: Some(at(2_000)) },
+        OwnerMustStay,
+        AlreadyOwner,
+        AlreadyRanked,
+        NotBanned,
+        AlreadyExpired,
+        OverLimit { limit: Limit::MessageBytes, max: 65_536 },
+    ]);
+    forms.hold(&BatchRefusal {
+        index: 3,
+        refusal: NotMember(Absence::Kicked { by: BOB, at: at(9) }),
+    });
+}
+
+fn replies(forms: &mut Forms) {
+    let summary = Summary { members: 3, entries: 1_000 };
+    let departures = [
+        Departure::Left { stint: Stint(5) },
+        Departure::Dissolved(summary),
+        Departure::Succeeded { stint: Stint(5), owner: BOB },
+    ];
+    forms.hold_all::<Departure<UserId, Summary>>(&departures);
+    let [left, dissolved, _] = departures;
+    forms.hold_all::<Read>(&[
+        Reply::Created(Stint(1)),
+        Reply::Joined(Stint(300)),
+        Reply::Departed(left.clone()),
+        Reply::Kicked(Stint(2)),
+        Reply::Posted(Seq(0)),
+        Reply::Dissolved(summary),
+        Reply::Transferred,
+        Reply::Ranked,
+        Reply::Configured,
+        Reply::Banned(None),
+        Reply::Banned(Some(Stint(2))),
+        Reply::Unbanned,
+        Reply::LeftAll(vec![]),
+        Reply::LeftAll(vec![(GROUP, left), (GroupId(8), dissolved)]),
+    ]);
+}
+
+fn signals(forms: &mut Forms) {
+    forms.hold(&SignalKey(0xada_0000_0000_0000_0001));
+    forms.hold_all::<Event<UserId>>(&[
+        Event::MemberJoin,
+        Event::MemberLeave,
+        Event::MemberKick { by: ALICE },
+        Event::HistoryPurge { before: Seq(7) },
+        Event::MessagePost { seq: Seq(6), at: at(1_000), message: "hi".into() },
+        Event::OwnerChange { previous: ALICE },
+        Event::RankChange { rank: Rank::Admin },
+    ]);
+
+    // The engine's own: a group's whole life, its end as a summary.
+    let mut engine = Engine::new(Config { instance: 5, ..unlimited() });
+    let mut run = |command| {
+        let ours = engine.apply(command, at(1_000)).unwrap();
+        let read: Outcome<Read, UserId, GroupId> =
+            postcard::from_bytes(&postcard::to_stdvec(&ours).unwrap()).unwrap();
+        assert_eq!(read.signals, ours.signals);
+        forms.hold_as(&ours, &read);
+    };
+    run(Command::Create { owner: ALICE, group: GROUP, options: None });
+    run(Command::Join { user: BOB, group: GROUP });
+    run(Command::Join { user: CAROL, group: GROUP });
+    run(Command::Post { author: BOB, group: GROUP, message: "hi".into() });
+    run(Command::SetRank { by: ALICE, group: GROUP, user: BOB, rank: Rank::Admin });
+    run(Command::Kick { by: BOB, group: GROUP, user: CAROL });
+    run(Command::Leave { user: ALICE, group: GROUP, stint: None });
+
+    // An audience that is out of order, or names somebody twice, is none.
+    let signal = |audience| {
+        serde_json::from_str::<Signal<UserId, GroupId>>(&format!(
+            r#"{{"key":"{:032}","group":"7","from":"1","version":1,"event":"member_join","audience":{audience}}}"#,
+            0
+        ))
+    };
+    let heard = signal(r#"["1","2"]"#).unwrap();
+    assert_eq!(heard.audience.iter().collect::<Vec<_>>(), [&ALICE, &BOB]);
+    assert!(heard.audience.contains(&BOB) && !heard.audience.contains(&CAROL));
+    for wrong in [r#"["2","1"]"#, r#"["1","1"]"#] {
+        let error = signal(wrong).unwrap_err().to_string();
+        assert!(
+            error.starts_with("the users of an audience are not strictly ascending"),
+            "{error}"
+        );
+    }
+}
+
+fn configuration(forms: &mut Forms) {
+    forms.hold(&Config::default());
+    forms.hold(&Config {
+        instance: u64::MAX,
+        quotas: Quotas { leave: Quota::UNLIMITED, ..Quotas::default() },
+        tombstone_ms: 0,
+        departures: 0,
+        limits: Limits::NONE,
+    });
+    forms.hold_all::<Operation>(&[
+        Operation::Create,
+        Operation::Join,
+        Operation::Leave,
+        Operation::Kick,
+        Operation::Post,
+        Operation::Dissolve,
+        Operation::Transfer,
+        Operation::SetRank,
+        Operation::SetOptions,
+        Operation::Ban,
+        Operation::Unban,
+        Operation::LeaveAll,
+    ]);
+    forms.hold(&Ban { by: ALICE, until: Some(at(9)) });
+    // What a configuration leaves out is the default.
+    let config: Config = serde_json::from_str(r#"{"quotas":{"leave":"unlimited"}}"#).unwrap();
+    let quotas = Quotas { leave: Quota::UNLIMITED, ..Quotas::default() };
+    assert_eq!(config, Config { quotas, ..Config::default() });
+}
