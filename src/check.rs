@@ -88,12 +88,7 @@ impl<U: Id, G: Id> Engine<U, G> {
             if state.tombstones.contains(id) {
                 return Err(Violation::Undead { group: id.clone() });
             }
-            for (user, stint) in group.members() {
-                if state.directory.get(user, stint) != Some(id) {
-                    return Err(Violation::NotIndexed { group: id.clone(), user: user.clone() });
-                }
-                stints.push((stint, id, user));
-            }
+            stints.extend(group.members().map(|(user, stint)| (stint, id, user)));
         }
         stints.sort_unstable_by_key(|(stint, ..)| *stint);
         for (one, next) in stints.iter().zip(stints.iter().skip(1)) {
@@ -102,6 +97,12 @@ impl<U: Id, G: Id> Engine<U, G> {
             }
         }
         let directory = &state.directory;
+        for (stint, id, user) in &stints {
+            if directory.get(user, *stint) != Some(*id) {
+                let (group, user) = ((*id).clone(), (*user).clone());
+                return Err(Violation::NotIndexed { group, user });
+            }
+        }
         if !directory.is_consistent()
             || (stints.len() as u64).checked_add(directory.stale()) != Some(directory.len())
         {

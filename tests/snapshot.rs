@@ -180,6 +180,15 @@ fn a_length_is_not_taken_at_its_word() {
     assert!(counted.bytes_max < 2 << 20, "{} bytes", counted.bytes_max);
 }
 
+/// The fuzzer found that the index, which is made anew, was blamed for it.
+#[test]
+fn a_stint_that_a_user_has_in_two_groups_is_the_one_that_is_wrong() {
+    // Carol is in both groups, under 3 and 8.
+    let error = wrong(|v| v["groups"][1][1]["members"][0][1] = json!(3));
+    let group = GroupId(9);
+    assert_eq!(error, SnapshotError::Violation(Violation::Stint { group, user: CAROL }));
+}
+
 /// The fuzzer found that one more command made such an engine break the bound it was read with.
 #[test]
 fn an_engine_read_at_the_bound_of_its_counters_goes_on() {
