@@ -24,8 +24,14 @@ const LENGTH: usize = 5;
 
 /// How many states and edges there are, up to each length. A change of the rules changes them; that
 /// they fall for any other reason would mean that the search has lost its way.
-const REACHED: [(usize, usize); 6] =
-    [(19, 214), (232, 4_084), (2_077, 49_990), (15_283, 448_438), (98_047, 3_304_870), (1, 1)];
+const REACHED: [(usize, usize); 6] = [
+    (19, 214),
+    (232, 4_084),
+    (2_077, 49_990),
+    (15_283, 448_438),
+    (98_047, 3_304_870),
+    (569_317, 21_229_096),
+];
 
 /// All that has a term ends after so many milliseconds; the clock goes on by as many.
 const TERM: u64 = 1_000;
