@@ -123,3 +123,27 @@ impl<U: Id> Bans<U> {
         all_known && count == self.by_end.len() && !self.of.iter().any(|(user, _)| member(user))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ban_and_its_end_stand_in_both_maps_or_neither() {
+        let ban = Ban { by: 1, until: Some(Timestamp(5)) };
+        let bans = Bans::restore(vec![(2, ban.clone()), (3, ban)]);
+        assert!(bans.is_consistent(|_| false));
+        assert!(!bans.is_consistent(|user| *user == 3), "of a member");
+        let broken = |change: fn(&mut Bans<u8>)| {
+            let mut bans = bans.clone();
+            change(&mut bans);
+            !bans.is_consistent(|_| false)
+        };
+        assert!(broken(|bans| _ = bans.of.remove(&3)));
+        assert!(broken(|bans| _ = bans.by_end.remove(&(Timestamp(5), 3))));
+        assert!(broken(|bans| {
+            bans.by_end.remove(&(Timestamp(5), 2));
+            bans.by_end.insert((Timestamp(6), 2), ());
+        }));
+    }
+}

@@ -151,3 +151,25 @@ fn check_group<U: Id, G: Id>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+
+    /// No snapshot can bring it: the index is not written.
+    #[test]
+    fn an_index_entry_without_a_membership_is_counted_as_stale_or_is_wrong() {
+        let mut engine = Engine::<u8, u8>::default();
+        let _ = engine.create(1, 7, Timestamp(1)).unwrap();
+        let (state, limiter) = engine.parts();
+        let (mut state, limiter) = (state.clone(), limiter.clone());
+        state.directory.insert(2, Stint(9), 7);
+        let counted = Engine::from_parts(state.clone(), limiter.clone());
+        assert_eq!(counted.check(), Err(Violation::Index));
+        state.directory.abandon(1);
+        assert_eq!(Engine::from_parts(state.clone(), limiter.clone()).check(), Ok(()));
+        state.entries = 1;
+        assert_eq!(Engine::from_parts(state, limiter).check(), Err(Violation::Entries));
+    }
+}

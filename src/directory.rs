@@ -146,3 +146,26 @@ where
     let (user, groups) = entry?;
     groups.first().map(|(stint, group)| (user, *stint, group))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_it_counts_is_what_there_is() {
+        let mut directory = Directory::new();
+        directory.insert(1, Stint(1), 7);
+        directory.insert(1, Stint(2), 8);
+        directory.insert(2, Stint(3), 7);
+        directory.abandon(3);
+        assert!(directory.is_consistent());
+        let broken = |change: fn(&mut Directory<u8, u8>)| {
+            let mut directory = directory.clone();
+            change(&mut directory);
+            !directory.is_consistent()
+        };
+        assert!(broken(|directory| directory.entries = 4));
+        assert!(broken(|directory| directory.stale = 4));
+        assert!(broken(|directory| _ = directory.users.insert(3, Map::new())));
+    }
+}

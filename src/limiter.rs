@@ -146,3 +146,41 @@ impl<U: Id, G: Id> Limiter<U, G> {
             })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_and_its_expiry_stand_in_both_maps_or_neither() {
+        let quotas = Quotas::default();
+        let rate = quotas.of(Operation::Join).rate().unwrap();
+        let key = CellKey { user: 1, group: Some(7), operation: Operation::Join };
+        let mut limiter = Limiter::new();
+        limiter.restore(key, 5_000, &rate);
+        assert!(limiter.is_consistent(&quotas));
+        assert!(!limiter.is_consistent(&Quotas::UNLIMITED), "a cell of what is not limited");
+        let broken = |change: fn(&mut Limiter<u8, u8>)| {
+            let mut limiter = limiter.clone();
+            change(&mut limiter);
+            !limiter.is_consistent(&quotas)
+        };
+        assert!(broken(|limiter| limiter.cells = Map::new()));
+        assert!(broken(|limiter| limiter.expiries = Map::new()));
+        assert!(broken(|limiter| {
+            let (_, key) = limiter.expiries.first().unwrap().0.clone();
+            limiter.expiries = Map::new();
+            limiter.expiries.insert((Timestamp(0), key), ());
+        }));
+    }
+
+    /// A clock may go back by a window, and lets nobody through for that.
+    #[test]
+    fn a_cell_two_windows_ahead_is_the_last_that_is_believed() {
+        let quotas = Quotas::default();
+        let rate = quotas.of(Operation::Join).rate().unwrap();
+        let ahead = rate.scaled(Timestamp(1_000)) + 2 * rate.window();
+        assert!(rate.charge(Some(ahead), Timestamp(1_000)).is_err());
+        assert!(rate.charge(Some(ahead + 1), Timestamp(1_000)).is_ok());
+    }
+}

@@ -215,10 +215,7 @@ impl<U: Clone> Log<U> {
 /// The same entries, however they lie in blocks.
 impl<U: Clone + PartialEq> PartialEq for Log<U> {
     fn eq(&self, other: &Self) -> bool {
-        self.next() == other.next()
-            && self.last_at == other.last_at
-            && self.first == other.first
-            && self.all().eq(other.all())
+        self.next() == other.next() && self.last_at == other.last_at && self.all().eq(other.all())
     }
 }
 
@@ -314,5 +311,68 @@ impl<U> Clone for History<'_, U> {
 impl<U> fmt::Debug for History<'_, U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("History").field("range", &self.range).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Entries 3 to 99, in blocks from 0 on.
+    fn log() -> Log<u8> {
+        let mut log = Log::new();
+        for at in 0..100 {
+            log.append(1, "hello".into(), Stint(at), Timestamp(at));
+        }
+        log.first = 3;
+        log
+    }
+
+    #[test]
+    fn a_log_out_of_order_is_seen() {
+        assert!(log().is_consistent(Stint(99)));
+        assert!(Log::<u8>::new().is_consistent(Stint(0)));
+        let broken = |change: fn(&mut Log<u8>)| {
+            let mut log = log();
+            change(&mut log);
+            !log.is_consistent(Stint(99))
+        };
+        assert!(broken(|log| log.first = 101), "past its end");
+        assert!(broken(|log| _ = log.blocks.remove(&0)), "its first block is gone");
+        assert!(broken(|log| _ = log.blocks.remove(&32)), "a hole");
+        assert!(broken(|log| _ = log.blocks.insert(0, Arc::new([]))), "an empty block");
+        assert!(
+            broken(|log| _ = log.blocks.insert(96, Arc::new([]))),
+            "a closed block past the end"
+        );
+        assert!(broken(|log| log.open_from = 95), "two blocks overlap");
+        assert!(broken(|log| log.open[2].at = Timestamp(0)), "a time goes back");
+        assert!(broken(|log| log.open[2].before = Stint(0)), "a stint goes back");
+        assert!(broken(|log| log.last_at = Timestamp(98)), "a time past the last");
+        assert!(broken(|log| log.open[3].before = Stint(100)), "a stint not handed out");
+    }
+
+    #[test]
+    fn what_was_dropped_is_freed_block_by_block() {
+        let mut log = log();
+        let keep = Retention { entries: Some(4), ms: None };
+        assert_eq!(log.drop_expired(keep, Timestamp(100), u64::MAX), 93);
+        assert_eq!(log.blocks.len(), 0);
+        assert!(log.is_consistent(Stint(99)));
+    }
+
+    #[test]
+    fn equal_logs_have_the_same_entries_wherever_their_blocks_begin() {
+        let log = log();
+        let entries: Vec<_> = log.all().rev().map(|(_, entry)| entry.clone()).collect();
+        let again = Log::restore(log.first(), log.last_at(), entries.clone());
+        assert!(log == again);
+        assert!(log != Log::restore(log.first(), Timestamp(100), entries.clone()), "a later end");
+        assert!(log != Log::restore(Seq(4), log.last_at(), entries[1..].to_vec()), "one less");
+        let mut other = entries;
+        other[50].author = 2;
+        assert!(log != Log::restore(log.first(), log.last_at(), other), "another author");
+        let empty = |first| Log::<u8>::restore(Seq(first), Timestamp(0), Vec::new());
+        assert!(empty(1) == empty(1) && empty(1) != empty(2));
     }
 }

@@ -161,16 +161,15 @@ fn is_member<U: Id, G: Id>(
     groups.get(group).is_some_and(|group| group.stint(user) == Some(stint))
 }
 
-/// What waits for the sweep is not part of the replicated state.
+/// What is derived is not compared; what waits for the sweep is not part of the replicated state.
 impl<U: Id, G: Id> PartialEq for State<U, G> {
     fn eq(&self, other: &Self) -> bool {
-        let State { config, groups, tombstones, directory: _, next_stint, next_key, entries } =
+        let State { config, groups, tombstones, directory: _, next_stint, next_key, entries: _ } =
             self;
         *config == other.config
             && *groups == other.groups
             && *tombstones == other.tombstones
             && *next_stint == other.next_stint
             && *next_key == other.next_key
-            && *entries == other.entries
     }
 }

@@ -97,3 +97,26 @@ impl<U: Id, G: Id> Tombstones<U, G> {
             && self.of.iter().all(|(group, stone)| self.by_age.contains(&(stone.at, group.clone())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tombstone_and_its_age_stand_in_both_maps_or_neither() {
+        let mut stones = Tombstones::new();
+        stones.raise(7, Tombstone { by: 1, at: Timestamp(5) });
+        assert!(stones.is_consistent());
+        let broken = |change: fn(&mut Tombstones<u8, u8>)| {
+            let mut stones = stones.clone();
+            change(&mut stones);
+            !stones.is_consistent()
+        };
+        assert!(broken(|stones| _ = stones.of.remove(&7)));
+        assert!(broken(|stones| _ = stones.by_age.remove(&(Timestamp(5), 7))));
+        assert!(broken(|stones| {
+            stones.by_age.remove(&(Timestamp(5), 7));
+            stones.by_age.insert((Timestamp(6), 7), ());
+        }));
+    }
+}

@@ -440,6 +440,21 @@ fn limits_are_refused_by_name() {
 }
 
 #[test]
+fn a_host_with_time_on_its_hands_sweeps_as_much_as_it_says() {
+    let mut engine = Engine::new(unlimited());
+    let _ = engine.create(ALICE, GROUP, at(0)).unwrap();
+    for user in 10..110 {
+        let _ = engine.join(UserId(user), GROUP, at(0)).unwrap();
+    }
+    let _ = engine.leave(ALICE, GROUP, at(1)).unwrap();
+    let waiting = engine.stats().unswept;
+    engine.sweep(3);
+    assert_eq!(engine.stats().unswept, waiting - 3);
+    engine.sweep(usize::MAX);
+    assert_eq!(engine.stats().unswept, 0);
+}
+
+#[test]
 fn a_dissolved_group_does_not_count_while_it_waits_for_the_sweep() {
     let limits = Limits { groups_per_user: Some(2), ..Limits::default() };
     let mut engine = Engine::new(Config { limits, ..unlimited() });

@@ -201,3 +201,59 @@ fn an_engine_read_at_the_bound_of_its_counters_goes_on() {
     assert_eq!(joined.value, disband::Stint(1 << 63));
     assert_eq!(engine.check(), Ok(()));
 }
+
+#[test]
+fn an_audience_is_whom_it_holds() {
+    let audience = |json: &str| serde_json::from_str::<disband::Audience<UserId>>(json).unwrap();
+    assert_eq!(audience(r#"["1","2"]"#), audience(r#"["1","2"]"#));
+    assert_ne!(audience(r#"["1","2"]"#), audience(r#"["1","3"]"#));
+    assert_ne!(audience(r#"["1","2"]"#), audience(r#"["1"]"#));
+}
+
+/// Equality is what the replicas' states are compared by: it overlooks nothing that is written.
+#[test]
+fn engines_that_differ_in_one_thing_are_not_equal() {
+    let original: Value = serde_json::from_str(JSON).unwrap();
+    let mut leaves = Vec::new();
+    paths(&original, String::new(), &mut leaves);
+    let mut told_apart = 0;
+    for path in &leaves {
+        let mut value = original.clone();
+        let leaf = value.pointer_mut(path).unwrap();
+        *leaf = match &*leaf {
+            Value::Number(number) => json!(number.as_u64().unwrap() + 1),
+            Value::Bool(yes) => json!(!yes),
+            Value::Null => json!(1),
+            Value::String(text) if path.ends_with("/message") => json!(format!("{text}!")),
+            _ => continue,
+        };
+        let Ok(other) = serde_json::from_value::<Engine>(value) else { continue };
+        assert_ne!(other, engine(), "{path}");
+        told_apart += 1;
+    }
+    assert!(told_apart > 30, "most changes were refused: {told_apart} of {}", leaves.len());
+    for (path, without) in [("/tombstones", 1), ("/cells", 1), ("/groups", 1)] {
+        let mut value = original.clone();
+        let list = value.pointer_mut(path).unwrap().as_array_mut().unwrap();
+        list.truncate(list.len() - without);
+        let other: Engine = serde_json::from_value(value).unwrap();
+        assert_ne!(other, engine(), "{path}");
+    }
+}
+
+/// The paths to all that is neither a list nor an object.
+fn paths(value: &Value, path: String, leaves: &mut Vec<String>) {
+    match value {
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                paths(item, format!("{path}/{at}"), leaves);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                paths(field, format!("{path}/{name}"), leaves);
+            }
+        }
+        _ => leaves.push(path),
+    }
+}

@@ -1,0 +1,115 @@
+//! What people read: in logs, in errors, in a debugger.
+
+use std::sync::Arc;
+
+use disband::{
+    Absence, Command, Engine, GroupId, GroupOptions, Limit, Rank, Refusal, SignalKey, Stint, UserId,
+};
+
+mod common;
+
+use common::{ALICE, BOB, GROUP, at, unlimited};
+
+#[test]
+fn a_command_is_a_line_for_a_log() {
+    let (by, user, group) = (ALICE, BOB, GROUP);
+    let line = |command: Command<UserId, GroupId>| command.to_string();
+    let message: Arc<str> = "not for the log".into();
+    for (command, text) in [
+        (Command::Create { owner: by, group, options: None }, "create by=1 group=7"),
+        (Command::Join { user: by, group }, "join by=1 group=7"),
+        (Command::Leave { user: by, group, stint: None }, "leave by=1 group=7"),
+        (Command::Leave { user: by, group, stint: Some(Stint(3)) }, "leave by=1 group=7 stint=3"),
+        (Command::Kick { by, group, user }, "kick by=1 group=7 user=2"),
+        (Command::Post { author: by, group, message }, "post by=1 group=7 bytes=15"),
+        (Command::Dissolve { owner: by, group }, "dissolve by=1 group=7"),
+        (Command::Transfer { owner: by, group, user }, "transfer by=1 group=7 user=2"),
+        (
+            Command::SetRank { by, group, user, rank: Rank::Admin },
+            "set_rank by=1 group=7 user=2 rank=admin",
+        ),
+        (
+            Command::SetOptions { by, group, options: GroupOptions::default() },
+            "set_options by=1 group=7",
+        ),
+        (Command::Ban { by, group, user, until: None }, "ban by=1 group=7 user=2"),
+        (Command::Ban { by, group, user, until: Some(at(9)) }, "ban by=1 group=7 user=2 until=9"),
+        (Command::Unban { by, group, user }, "unban by=1 group=7 user=2"),
+        (Command::LeaveAll { user: by }, "leave_all by=1"),
+    ] {
+        assert_eq!(line(command), text);
+    }
+}
+
+#[test]
+fn a_refusal_says_why() {
+    let text = |refusal: Refusal<UserId>| refusal.to_string();
+    let kicked = Absence::Kicked { by: ALICE, at: at(7) };
+    assert_eq!(text(Refusal::TooFast { retry_at: at(9) }), "too fast: come again at 9");
+    assert_eq!(
+        text(Refusal::Dissolved { by: BOB, at: at(7) }),
+        "the group was dissolved by UserId(2) at 7"
+    );
+    assert_eq!(text(Refusal::NotMember(kicked)), "not a member: kicked by UserId(1) at 7");
+    assert_eq!(text(Refusal::Banned { by: BOB, until: None }), "banned by UserId(2)");
+    assert_eq!(
+        text(Refusal::Banned { by: BOB, until: Some(at(9)) }),
+        "banned by UserId(2) until 9"
+    );
+    let full = Refusal::OverLimit { limit: Limit::BansPerGroup, max: 10 };
+    assert_eq!(text(full), "over the limit of 10 for bans_per_group");
+}
+
+#[test]
+fn a_rank_has_the_name_that_it_is_written_as() {
+    for rank in [Rank::Member, Rank::Admin, Rank::Owner] {
+        assert_eq!(serde_json::to_value(rank).unwrap(), rank.name());
+    }
+}
+
+#[test]
+fn what_is_no_key_is_refused() {
+    let key = SignalKey(0xff);
+    assert_eq!("000000000000000000000000000000ff".parse(), Ok(key));
+    assert_eq!(key.to_string().parse(), Ok(key));
+    for text in [
+        "",
+        "ff",
+        "0000000000000000000000000000ff",
+        "00000000000000000000000000000000ff",
+        "000000000000000000000000000000FF",
+        "+00000000000000000000000000000ff",
+        "00000000000000000000000000000 ff",
+        "000000000000000000000000000000é",
+    ] {
+        assert!(text.parse::<SignalKey>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn what_was_expected_of_an_id_is_said() {
+    let error = serde_json::from_str::<UserId>("7").unwrap_err().to_string();
+    assert!(error.contains("expected an id as a string of decimal digits"), "{error}");
+    let error = "007".parse::<GroupId>().unwrap_err().to_string();
+    assert_eq!(error, "an id is a number below 2^64 in plain decimal digits");
+}
+
+/// What may hold a million shows how many; an audience shows whom.
+#[test]
+fn a_debugger_shows_what_matters() {
+    let mut engine = Engine::new(unlimited());
+    let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
+    let _ = engine.join(BOB, GROUP, at(2)).unwrap();
+    let said = engine.post(BOB, GROUP, "hello", at(3)).unwrap().signals.remove(0);
+    let all = format!("{engine:?}");
+    assert!(all.contains("instance: 0") && all.contains("memberships: 2"), "{all}");
+    let group = format!("{:?}", engine.group(&GROUP).unwrap());
+    assert_eq!(group, "Group { owner: UserId(1), version: 2, members: 2, entries: 1, .. }");
+    let history = engine.history(&BOB, &GROUP, disband::Page::newest(9), at(4)).unwrap();
+    assert_eq!(format!("{history:?}"), "History { range: 0..1, .. }");
+    assert_eq!(format!("{:?}", said.audience), "{UserId(1)}");
+    assert_eq!(format!("{:?}", said.audience.iter()), "Recipients { left: 1, .. }");
+    let left = engine.leave(ALICE, GROUP, at(5)).unwrap().value;
+    let left = format!("{left:?}");
+    assert!(left.contains("members: 2, entries: 1"), "{left}");
+}
