@@ -198,7 +198,7 @@ impl<U: Clone> Log<U> {
         let start = self.blocks.first().map_or(self.open_from, |(from, _)| *from);
         let mut expected = start;
         for (from, block) in self.blocks.iter() {
-            if *from != expected || block.is_empty() || *from >= self.open_from {
+            if *from != expected || block.is_empty() {
                 return false;
             }
             expected = expected.saturating_add(block.len() as u64);
@@ -346,6 +346,13 @@ mod tests {
             "a closed block past the end"
         );
         assert!(broken(|log| log.open_from = 95), "two blocks overlap");
+        assert!(
+            broken(|log| {
+                let block = log.blocks.remove(&32).unwrap_or_default();
+                log.blocks.insert(40, block);
+            }),
+            "a block under a number that is not its first entry's"
+        );
         assert!(broken(|log| log.open[2].at = Timestamp(0)), "a time goes back");
         assert!(broken(|log| log.open[2].before = Stint(0)), "a stint goes back");
         assert!(broken(|log| log.last_at = Timestamp(98)), "a time past the last");
