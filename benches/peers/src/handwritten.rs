@@ -1,0 +1,215 @@
+//! An engine in std collections, as one writes it by hand: nothing in it is shared, so there are no
+//! snapshots.
+
+#![allow(clippy::disallowed_types, reason = "this is the way it is done elsewhere")]
+#![allow(dead_code, reason = "a server would read what is only written here")]
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::peer::{Answer, Kind, MESSAGE, Peer, Step, Told};
+
+#[derive(Default)]
+pub struct Handwritten {
+    groups: HashMap<u64, Group>,
+    groups_of: HashMap<u64, HashSet<u64>>,
+    /// Who dissolved a group.
+    tombstones: HashMap<u64, u64>,
+    next_key: u64,
+    now: u64,
+}
+
+/// A group, which a dissolution hands over.
+pub struct Group {
+    owner: u64,
+    /// Members, and when each came.
+    members: HashMap<u64, u64>,
+    log: Vec<Entry>,
+}
+
+/// One message.
+#[derive(Debug)]
+struct Entry {
+    at: u64,
+    author: u64,
+    message: Arc<str>,
+}
+
+/// One signal for many recipients.
+pub struct Signal {
+    pub key: u64,
+    pub kind: Kind,
+    pub from: u64,
+    pub group: u64,
+    /// The one member it does not go to. The others are the group's members: to be walked before the
+    /// next command comes, for nothing keeps them as they are.
+    pub except: Option<u64>,
+    pub recipients: usize,
+    /// What was posted.
+    pub message: Option<Arc<str>>,
+}
+
+/// Who leaves gets their signals, and the group if it was dissolved.
+pub struct Done {
+    pub signals: Vec<Signal>,
+    pub dissolved: Option<Group>,
+}
+
+impl Done {
+    const NOTHING: Done = Done { signals: Vec::new(), dissolved: None };
+}
+
+impl Handwritten {
+    fn create(&mut self, owner: u64, group: u64) -> Result<Done, u16> {
+        if self.groups.contains_key(&group) || self.tombstones.contains_key(&group) {
+            return Err(409);
+        }
+        let members = HashMap::from([(owner, self.now)]);
+        self.groups.insert(group, Group { owner, members, log: Vec::new() });
+        self.groups_of.entry(owner).or_default().insert(group);
+        Ok(Done::NOTHING)
+    }
+
+    fn join(&mut self, user: u64, group: u64) -> Result<Done, u16> {
+        let joined = self.groups.get_mut(&group).ok_or(404u16)?;
+        if joined.members.contains_key(&user) {
+            return Err(409);
+        }
+        joined.members.insert(user, self.now);
+        self.groups_of.entry(user).or_default().insert(group);
+        let others = joined.members.len() - 1;
+        Ok(self.signal(Kind::Join, user, group, Some(user), others))
+    }
+
+    fn leave(&mut self, user: u64, group: u64) -> Result<Done, u16> {
+        let left = self.groups.get_mut(&group).ok_or(404u16)?;
+        if left.owner == user {
+            return Ok(self.dissolve(group));
+        }
+        left.members.remove(&user).ok_or(400u16)?;
+        let remain = left.members.len();
+        self.unlist(user, group);
+        Ok(self.signal(Kind::Leave, user, group, None, remain))
+    }
+
+    fn kick(&mut self, by: u64, group: u64, user: u64) -> Result<Done, u16> {
+        let left = self.groups.get_mut(&group).ok_or(404u16)?;
+        if !left.members.contains_key(&by) {
+            return Err(400);
+        }
+        if left.owner != by || user == by {
+            return Err(403);
+        }
+        left.members.remove(&user).ok_or(400u16)?;
+        let told = left.members.len() + 1;
+        self.unlist(user, group);
+        Ok(self.signal(Kind::Kick, user, group, None, told))
+    }
+
+    fn post(&mut self, author: u64, group: u64) -> Result<Done, u16> {
+        let posted_to = self.groups.get_mut(&group).ok_or(404u16)?;
+        if !posted_to.members.contains_key(&author) {
+            return Err(400);
+        }
+        let message: Arc<str> = MESSAGE.into();
+        posted_to.log.push(Entry { at: self.now, author, message: Arc::clone(&message) });
+        let others = posted_to.members.len() - 1;
+        let mut done = self.signal(Kind::Message, author, group, Some(author), others);
+        done.signals[0].message = Some(message);
+        Ok(done)
+    }
+
+    /// The group is handed over whole, so the recipients need not be copied and nothing of it is
+    /// freed here. But every member's list of groups has to be told.
+    fn dissolve(&mut self, group: u64) -> Done {
+        let Some(dissolved) = self.groups.remove(&group) else {
+            return Done::NOTHING;
+        };
+        for user in dissolved.members.keys() {
+            self.unlist(*user, group);
+        }
+        let owner = dissolved.owner;
+        self.tombstones.insert(group, owner);
+        let others = dissolved.members.len() - 1;
+        let mut done = self.signal(Kind::Kick, owner, group, Some(owner), others);
+        done.signals.extend(self.signal(Kind::Purge, owner, group, Some(owner), others).signals);
+        Done { dissolved: Some(dissolved), ..done }
+    }
+
+    fn unlist(&mut self, user: u64, group: u64) {
+        if let Some(groups) = self.groups_of.get_mut(&user) {
+            groups.remove(&group);
+            if groups.is_empty() {
+                self.groups_of.remove(&user);
+            }
+        }
+    }
+
+    fn signal(
+        &mut self,
+        kind: Kind,
+        from: u64,
+        group: u64,
+        except: Option<u64>,
+        recipients: usize,
+    ) -> Done {
+        let key = self.next_key;
+        self.next_key += 1;
+        let signal = Signal { key, kind, from, group, except, recipients, message: None };
+        Done { signals: vec![signal], dissolved: None }
+    }
+}
+
+impl Peer for Handwritten {
+    type Output = Result<Done, u16>;
+
+    const NAME: &'static str = "hand-written";
+
+    fn run(&mut self, step: Step) -> Self::Output {
+        self.now += 1;
+        match step {
+            Step::Create { owner, group } => self.create(owner, group),
+            Step::Join { user, group } => self.join(user, group),
+            Step::Leave { user, group } => self.leave(user, group),
+            Step::Kick { by, group, user } => self.kick(by, group, user),
+            Step::Post { author, group } => self.post(author, group),
+        }
+    }
+
+    fn answer(output: &Self::Output) -> Answer {
+        let done = output.as_ref().map_err(|code| *code)?;
+        let told = done.signals.iter().map(|signal| Told {
+            kind: signal.kind,
+            from: signal.from,
+            recipients: signal.recipients as u64,
+        });
+        Ok(told.collect())
+    }
+
+    fn gone(output: &Self::Output) -> Vec<u64> {
+        let dissolved = output.as_ref().ok().and_then(|done| done.dissolved.as_ref());
+        dissolved.map_or(Vec::new(), |group| sorted(group.members.keys()))
+    }
+
+    fn is_large(output: &Self::Output) -> bool {
+        output.as_ref().is_ok_and(|done| done.dissolved.is_some())
+    }
+
+    fn members(&mut self, group: u64) -> Vec<u64> {
+        self.groups.get(&group).map_or(Vec::new(), |group| sorted(group.members.keys()))
+    }
+
+    fn entries(&mut self, group: u64) -> u64 {
+        self.groups.get(&group).map_or(0, |group| group.log.len() as u64)
+    }
+
+    fn groups_of(&mut self, user: u64) -> Vec<u64> {
+        self.groups_of.get(&user).map_or(Vec::new(), sorted)
+    }
+}
+
+fn sorted<'a>(ids: impl IntoIterator<Item = &'a u64>) -> Vec<u64> {
+    let mut ids: Vec<u64> = ids.into_iter().copied().collect();
+    ids.sort_unstable();
+    ids
+}
