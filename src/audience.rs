@@ -7,7 +7,7 @@ use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::id::{Id, Stint};
-use crate::persistent::{self, Map};
+use crate::roster::{self, Roster};
 
 /// The users a signal is for: a group's members as they stood, less at most one.
 ///
@@ -16,14 +16,13 @@ use crate::persistent::{self, Map};
 /// to the group's members copies O(log n) of them.
 #[derive(Clone)]
 pub struct Audience<U> {
-    members: Map<U, Stint>,
+    members: Roster<U>,
     except: Option<U>,
 }
 
 impl<U: Id> Audience<U> {
-    /// The members without `except`, whether it is one of them or not.
-    pub(crate) fn new(members: Map<U, Stint>, except: Option<U>) -> Self {
-        let except = except.filter(|user| members.contains(user));
+    /// The members, without the one who is `except`.
+    pub(crate) const fn new(members: Roster<U>, except: Option<U>) -> Self {
         Audience { members, except }
     }
 
@@ -90,14 +89,14 @@ impl<'de, U: Id + Deserialize<'de>> Deserialize<'de> for Audience<U> {
         if !users.is_sorted_by(|one, next| one < next) {
             return Err(de::Error::custom("the users of an audience are not strictly ascending"));
         }
-        let members = users.into_iter().map(|user| (user, Stint(0))).collect();
-        Ok(Audience { members, except: None })
+        let members: Vec<_> = users.into_iter().map(|user| (user, Stint(0))).collect();
+        Ok(Audience::new(Roster::from_ascending(&members), None))
     }
 }
 
 /// The users of an [`Audience`], in ascending order.
 pub struct Recipients<'a, U> {
-    members: persistent::Iter<'a, U, Stint>,
+    members: roster::Iter<'a, U>,
     except: Option<&'a U>,
     left: usize,
 }

@@ -2,7 +2,7 @@
 //!
 //! Derived data: everything here can be read off the groups. A dissolution leaves its members'
 //! entries behind, for to remove them all would cost as much as the group is large. Such an entry
-//! is stale: its stint is no longer in the group, and as no stint is ever used twice, none can pass
+//! is stale: the group is gone, or was founded anew since, and as no stint is ever used twice, none can pass
 //! for a membership in a group that was created anew under the old id. Readers skip stale entries,
 //! and every command sweeps a few.
 //!
@@ -13,13 +13,16 @@
 use crate::id::{Id, Stint};
 use crate::persistent::Map;
 
+type NextUp<'a, U, G> = (&'a U, &'a Map<Stint, G>, Option<(&'a Stint, &'a G)>);
+
 #[derive(Debug, Clone)]
 pub(crate) struct Directory<U: Id, G: Id> {
     users: Map<U, Map<Stint, G>>,
     entries: u64,
     stale: u64,
-    /// The last entry that the sweep has looked at.
-    cursor: Option<(U, Stint)>,
+    /// The user whose entries the sweep looked at last, and the last of these unless it was done
+    /// with them.
+    cursor: Option<(U, Option<Stint>)>,
 }
 
 impl<U: Id, G: Id> Directory<U, G> {
@@ -76,10 +79,10 @@ impl<U: Id, G: Id> Directory<U, G> {
     }
 
     /// Removes the entries of `user` for which `live` does not hold. O(their entries · log users).
-    pub(crate) fn prune(&mut self, user: &U, live: impl Fn(&U, Stint, &G) -> bool) {
+    pub(crate) fn prune(&mut self, user: &U, live: impl Fn(Stint, &G) -> bool) {
         let stale: Vec<Stint> = self
             .of(user)
-            .filter(|(stint, group)| !live(user, *stint, group))
+            .filter(|(stint, group)| !live(*stint, group))
             .map(|(stint, _)| stint)
             .collect();
         for stint in stale {
@@ -90,35 +93,52 @@ impl<U: Id, G: Id> Directory<U, G> {
 
     /// Looks at up to `budget` entries, going round and round, and removes those for which `live`
     /// does not hold. Costs nothing if none is stale. O(budget · log users).
-    pub(crate) fn sweep(&mut self, budget: usize, live: impl Fn(&U, Stint, &G) -> bool) {
-        for _ in 0..budget {
-            if self.stale == 0 {
-                self.cursor = None;
-                return;
-            }
-            let Some((user, stint, group)) = self.next() else {
+    pub(crate) fn sweep(&mut self, budget: usize, live: impl Fn(Stint, &G) -> bool) {
+        let mut left = budget;
+        while left > 0 && self.stale > 0 {
+            let Some((user, groups, mut entry)) = self.next() else {
+                // The end of a round counts as a look, so that there is an end to looking.
+                left = left.saturating_sub(1);
                 self.cursor = None;
                 continue;
             };
-            let (user, stale) = (user.clone(), !live(user, stint, group));
-            if stale {
+            let (user, mut seen, mut stale) = (user.clone(), None, Vec::new());
+            while let Some((stint, group)) = entry
+                && left > 0
+            {
+                left = left.saturating_sub(1);
+                seen = Some(*stint);
+                if !live(*stint, group) {
+                    stale.push(*stint);
+                }
+                entry = groups.after(stint);
+            }
+            let done = entry.is_none();
+            for stint in stale {
                 self.remove(&user, stint);
                 self.stale = self.stale.saturating_sub(1);
             }
-            self.cursor = Some((user, stint));
+            self.cursor = Some((user, seen.filter(|_| !done)));
+        }
+        if self.stale == 0 {
+            self.cursor = None;
         }
     }
 
-    /// The entry after the cursor.
-    fn next(&self) -> Option<(&U, Stint, &G)> {
-        let Some((user, stint)) = &self.cursor else {
-            return first_of(self.users.first());
+    /// The user to look at next, their groups, and the first of these to look at.
+    fn next(&self) -> Option<NextUp<'_, U, G>> {
+        let further = match &self.cursor {
+            None => self.users.first(),
+            Some((user, seen)) => {
+                if let Some(seen) = seen
+                    && let Some(groups) = self.users.get(user)
+                {
+                    return Some((user, groups, groups.after(seen)));
+                }
+                self.users.after(user)
+            }
         };
-        let further = self.users.get(user).and_then(|groups| groups.after(stint));
-        match further {
-            Some((stint, group)) => Some((user, *stint, group)),
-            None => first_of(self.users.after(user)),
-        }
+        further.map(|(user, groups)| (user, groups, groups.first()))
     }
 
     /// How many entries there are. O(1).
@@ -137,14 +157,6 @@ impl<U: Id, G: Id> Directory<U, G> {
             && self.users.iter().map(|(_, groups)| groups.len() as u64).sum::<u64>() == self.entries
             && self.stale <= self.entries
     }
-}
-
-fn first_of<'a, U, G>(entry: Option<(&'a U, &'a Map<Stint, G>)>) -> Option<(&'a U, Stint, &'a G)>
-where
-    G: Clone,
-{
-    let (user, groups) = entry?;
-    groups.first().map(|(stint, group)| (user, *stint, group))
 }
 
 #[cfg(test)]

@@ -13,18 +13,22 @@ use crate::options::{GroupOptions, HistoryAccess};
 use crate::persistent::Map;
 use crate::rank::Rank;
 use crate::refusal::Absence;
+use crate::roster::Roster;
 use crate::time::Timestamp;
 
 /// Entries past their retention that a post drops, at most. One would do: a post adds one.
 const DROPPED: u64 = 4;
 
 /// A group as it stands.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Group<U: Id> {
     owner: U,
     options: GroupOptions,
     version: u64,
-    members: Map<U, Stint>,
+    /// The owner's first stint: whatever the index has of this id from before it is of a group that
+    /// was dissolved. Nothing was before a snapshot is read, so it is not written.
+    founded: Stint,
+    members: Roster<U>,
     /// By stint, so that the senior one is the first, and a rank ends with its stint.
     admins: Map<Stint, U>,
     bans: Bans<U>,
@@ -51,7 +55,7 @@ pub(crate) struct GroupParts<U> {
     pub(crate) owner: U,
     pub(crate) options: GroupOptions,
     pub(crate) version: u64,
-    pub(crate) members: Map<U, Stint>,
+    pub(crate) members: Roster<U>,
     pub(crate) admins: Map<Stint, U>,
     pub(crate) bans: Vec<(U, Ban<U>)>,
     pub(crate) log: Log<U>,
@@ -68,13 +72,12 @@ pub(crate) struct Posted {
 
 impl<U: Id> Group<U> {
     pub(crate) fn new(owner: U, stint: Stint, options: GroupOptions) -> Self {
-        let mut members = Map::new();
-        members.insert(owner.clone(), stint);
         Group {
+            members: Roster::new(owner.clone(), stint),
             owner,
             options,
             version: stint.0,
-            members,
+            founded: stint,
             admins: Map::new(),
             bans: Bans::new(),
             log: Log::new(),
@@ -86,7 +89,8 @@ impl<U: Id> Group<U> {
     pub(crate) fn from_parts(parts: GroupParts<U>) -> Self {
         let GroupParts { owner, options, version, members, admins, bans, log, departures } = parts;
         let bans = Bans::restore(bans);
-        Group { owner, options, version, members, admins, bans, log, departures }
+        let founded = Stint(0);
+        Group { owner, options, version, founded, members, admins, bans, log, departures }
     }
 
     /// The owner: always a member, and there is exactly one.
@@ -124,27 +128,24 @@ impl<U: Id> Group<U> {
     /// The stint of `user`, if they are a member. O(log n).
     #[must_use]
     pub fn stint(&self, user: &U) -> Option<Stint> {
-        self.members.get(user).copied()
+        self.members.get(user)
     }
 
     /// The members with their stints, by ascending id.
     pub fn members(
         &self,
     ) -> impl DoubleEndedIterator<Item = (&U, Stint)> + ExactSizeIterator + Clone {
-        self.members.iter().map(|(user, stint)| (user, *stint))
+        self.members.iter()
     }
 
     /// The rank of `user`, if they are a member. O(log n).
     #[must_use]
     pub fn rank(&self, user: &U) -> Option<Rank> {
+        if self.owner == *user {
+            return Some(Rank::Owner);
+        }
         let stint = self.members.get(user)?;
-        Some(if self.owner == *user {
-            Rank::Owner
-        } else if self.admins.contains(stint) {
-            Rank::Admin
-        } else {
-            Rank::Member
-        })
+        Some(if self.admins.contains(&stint) { Rank::Admin } else { Rank::Member })
     }
 
     /// The admins with their stints, the senior one first.
@@ -232,8 +233,14 @@ impl<U: Id> Group<U> {
     }
 
     /// The members, to be shared. O(1).
-    pub(crate) fn share_members(&self) -> Map<U, Stint> {
+    pub(crate) fn share_members(&self) -> Roster<U> {
         self.members.clone()
+    }
+
+    /// Whether an index entry of this group's id with that stint is of this group, and not of one
+    /// that was dissolved before it. O(1).
+    pub(crate) fn knows(&self, stint: Stint) -> bool {
+        stint >= self.founded
     }
 
     /// Who becomes owner if the owner goes: the admin with the longest unbroken membership. O(log n).
@@ -323,6 +330,24 @@ impl<U: Id> Group<U> {
         self.version
     }
 }
+
+/// When it was founded is what the index goes by, and not part of the replicated state.
+impl<U: Id> PartialEq for Group<U> {
+    fn eq(&self, other: &Self) -> bool {
+        let Group { owner, options, version, founded: _, members, admins, bans, log, departures } =
+            self;
+        *owner == other.owner
+            && *options == other.options
+            && *version == other.version
+            && *members == other.members
+            && *admins == other.admins
+            && *bans == other.bans
+            && *log == other.log
+            && *departures == other.departures
+    }
+}
+
+impl<U: Id> Eq for Group<U> {}
 
 /// A summary: a group may have a million members.
 impl<U: Id> std::fmt::Debug for Group<U> {

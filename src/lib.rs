@@ -32,6 +32,7 @@ mod persistent;
 mod quota;
 mod rank;
 mod refusal;
+mod roster;
 mod signal;
 mod snapshot;
 mod state;

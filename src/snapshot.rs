@@ -18,6 +18,7 @@ use crate::id::{Id, Seq, Stint};
 use crate::limiter::{CellKey, Limiter};
 use crate::log::{Entry, Log};
 use crate::options::GroupOptions;
+use crate::roster::Roster;
 use crate::state::State;
 use crate::time::Timestamp;
 use crate::tombstone::Tombstone;
@@ -143,7 +144,7 @@ fn group<U: Id, G: Id>(raw: RawGroup<U>) -> Result<Group<U>, SnapshotError<U, G>
         owner: raw.owner,
         options: raw.options,
         version: raw.version,
-        members: raw.members.into_iter().collect(),
+        members: Roster::from_ascending(&raw.members),
         admins: raw.admins.into_iter().collect(),
         bans: raw.bans,
         departures: raw.departures,

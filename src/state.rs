@@ -18,9 +18,10 @@ use crate::signal::{Event, Signal, SignalKey};
 use crate::time::Timestamp;
 use crate::tombstone::Tombstones;
 
-/// Index entries looked at per command. As each join makes one, four keep the stale ones from
-/// outgrowing the live ones, however many groups are dissolved.
-const SWEPT: usize = 4;
+/// Index entries looked at per command. A command makes at most one, so going round all of them
+/// takes half as many commands as there are: those that are stale never outnumber the most that
+/// were alive, however many groups are dissolved.
+const SWEPT: usize = 2;
 
 #[derive(Clone)]
 pub(crate) struct State<U: Id, G: Id> {
@@ -58,13 +59,13 @@ impl<U: Id, G: Id> State<U, G> {
 
     pub(crate) fn sweep(&mut self, budget: usize) {
         let groups = &self.groups;
-        self.directory.sweep(budget, |user, stint, group| is_member(groups, user, stint, group));
+        self.directory.sweep(budget, |stint, group| is_live(groups, stint, group));
     }
 
     /// Removes the index entries of `user` in dissolved groups.
     pub(crate) fn prune(&mut self, user: &U) {
         let groups = &self.groups;
-        self.directory.prune(user, |user, stint, group| is_member(groups, user, stint, group));
+        self.directory.prune(user, |stint, group| is_live(groups, stint, group));
     }
 
     /// The group and the stint of one who acts in it and needs at least the rank `needs`: 404, 400,
@@ -146,19 +147,15 @@ impl<U: Id, G: Id> State<U, G> {
     pub(crate) fn groups_of(&self, user: &U) -> impl DoubleEndedIterator<Item = (&G, Stint)> {
         let entries = self.directory.of(user);
         entries.filter_map(move |(stint, group)| {
-            is_member(&self.groups, user, stint, group).then_some((group, stint))
+            is_live(&self.groups, stint, group).then_some((group, stint))
         })
     }
 }
 
-/// Whether an index entry speaks of a membership that goes on.
-fn is_member<U: Id, G: Id>(
-    groups: &Map<G, Arc<Group<U>>>,
-    user: &U,
-    stint: Stint,
-    group: &G,
-) -> bool {
-    groups.get(group).is_some_and(|group| group.stint(user) == Some(stint))
+/// Whether an index entry speaks of a membership that goes on. One that ends by itself takes its
+/// entry with it; so what is stale is of a group that is gone, or was there before this one.
+fn is_live<U: Id, G: Id>(groups: &Map<G, Arc<Group<U>>>, stint: Stint, group: &G) -> bool {
+    groups.get(group).is_some_and(|group| group.knows(stint))
 }
 
 /// What is derived is not compared; what waits for the sweep is not part of the replicated state.

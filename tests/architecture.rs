@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const ORDER: [&str; 28] = [
+const ORDER: [&str; 29] = [
     "id",
     "time",
     "stats",
     "persistent",
+    "roster",
     "rank",
     "quota",
     "limits",

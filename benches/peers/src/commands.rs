@@ -79,7 +79,11 @@ pub struct Walk {
 pub fn walk(members: u64, times: usize, clock: Clock) -> Walk {
     let mut ours = Ours::default();
     ours.fill(&mut script::group(GROUP, scattered(members), 0));
-    let set: BTreeSet<u64> = scattered(members).skip(1).collect();
+    let mut set = BTreeSet::new();
+    // One by one: collecting them would sort them first, and lay them out side by side.
+    for user in scattered(members).skip(1) {
+        set.insert(user);
+    }
     let posted = ours.run(Step::Post { author: OWNER, group: GROUP }).expect("a member posts");
     let [signal] = &posted.signals[..] else { unreachable!("a post is one signal") };
     assert!(matches!(signal.event, Event::MessagePost { .. }) && signal.audience.iter().eq(&set));
