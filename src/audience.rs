@@ -113,6 +113,12 @@ impl<'a, U: PartialEq> Iterator for Recipients<'a, U> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.left, Some(self.left))
     }
+
+    /// What `for_each` and `sum` use: leaf by leaf.
+    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, start: B, with: F) -> B {
+        let Recipients { members, except, .. } = self;
+        members.map(|(user, _)| user).filter(|user| except != Some(*user)).fold(start, with)
+    }
 }
 
 impl<U: PartialEq> DoubleEndedIterator for Recipients<'_, U> {

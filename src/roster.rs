@@ -5,6 +5,7 @@
 //! audience is walked for every signal there is: in `imbl`'s `OrdMap` of a million members, whose
 //! leaves have room for 16, a step took 30 ns (10 ns at ten thousand), and an entry 23 bytes.
 
+use std::hint::black_box;
 use std::iter::FusedIterator;
 use std::slice;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ const LEAF: usize = if cfg!(test) { 8 } else { 62 };
 
 /// The most children of a branch. With a snapshot alive, a change copies one branch of each level
 /// and counts a reference for every child, wherever in the memory that lies.
-const FAN: usize = if cfg!(test) { 8 } else { 16 };
+const FAN: usize = if cfg!(test) { 8 } else { 32 };
 
 /// Who is in a group, in ascending order. Cloning it is O(1).
 #[derive(Clone)]
@@ -213,6 +214,16 @@ fn grow<T: Clone>(array: &mut Arc<[T]>, at: usize, new: T, most: usize) -> Optio
     Some(right.into())
 }
 
+/// Reads a little of each leaf that a walk is about to come to. The leaves lie anywhere: to wait for
+/// all of them at once takes hardly longer than to wait for one.
+fn fetch<U>(children: &[Child<U>]) {
+    for child in children {
+        if let Node::Leaf(entries) = &child.node {
+            black_box(entries.first().map(|(_, stint)| *stint));
+        }
+    }
+}
+
 /// Makes one of the child at `at` and a neighbour, if one has room.
 fn unite<U: Ord + Clone>(children: &mut Arc<[Child<U>]>, at: usize) {
     for first in [Some(at), at.checked_sub(1)].into_iter().flatten() {
@@ -275,7 +286,10 @@ impl<'a, U, const BACK: bool> Walk<'a, U, BACK> {
         loop {
             match self.down.take() {
                 Some(Node::Leaf(entries)) => return Some(entries.iter()),
-                Some(Node::Branch(children)) => self.above.push(children.iter()),
+                Some(Node::Branch(children)) => {
+                    fetch(children);
+                    self.above.push(children.iter());
+                }
                 None => match Self::take(self.above.last_mut()?) {
                     Some(child) => self.down = Some(&child.node),
                     None => _ = self.above.pop(),
@@ -308,6 +322,20 @@ impl<'a, U> Iterator for Iter<'a, U> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.left, Some(self.left))
+    }
+
+    /// Leaf by leaf, without a look up at every step.
+    fn fold<B, F: FnMut(B, Self::Item) -> B>(mut self, start: B, mut with: F) -> B {
+        let mut folded = start;
+        loop {
+            let entries = self.front.leaf.by_ref().take(self.left);
+            self.left = self.left.saturating_sub(entries.len());
+            folded = entries.fold(folded, |so_far, (user, stint)| with(so_far, (user, *stint)));
+            match self.front.next_leaf() {
+                Some(leaf) if self.left > 0 => self.front.leaf = leaf,
+                _ => return folded,
+            }
+        }
     }
 }
 
@@ -399,6 +427,11 @@ mod tests {
         for nth in 0..50 {
             assert_eq!(walk.next(), Some((&nth, Stint(1))));
             assert_eq!(walk.next_back(), Some((&(99 - nth), Stint(1))));
+            let rest = walk.clone().fold(Vec::new(), |mut users, (user, _)| {
+                users.push(*user);
+                users
+            });
+            assert_eq!(rest, (nth + 1..99 - nth).collect::<Vec<_>>());
         }
         assert_eq!((walk.next(), walk.next_back()), (None, None));
     }
