@@ -3,7 +3,7 @@
 //! A [`Map`] is ordered, and cloning it is O(1): the clone shares everything, and a later change of
 //! either copies only the path to what it touches. Up to [`FEW`] entries lie in one exact-size
 //! array; beyond that the map is a B+ tree of `imbl`. An `imbl` node has room for 16 entries
-//! however few there are, and most groups are small: eight members take 38 bytes each in a tree
+//! however few there are, and most maps are small: eight entries take 38 bytes each in a tree
 //! and 20 in an array (an allocation's overhead included, 8-byte ids). A lone entry needs no
 //! allocation at all.
 //!
