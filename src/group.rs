@@ -138,6 +138,12 @@ impl<U: Id> Group<U> {
         self.members.iter()
     }
 
+    /// The members after `user`, who need not be one, with their stints, by ascending id: how a
+    /// page of members leads to the next. O(log n) to begin; a step is O(1), amortised.
+    pub fn members_after(&self, user: &U) -> impl Iterator<Item = (&U, Stint)> {
+        self.members.after(user)
+    }
+
     /// The rank of `user`, if they are a member. O(log n).
     #[must_use]
     pub fn rank(&self, user: &U) -> Option<Rank> {

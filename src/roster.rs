@@ -6,7 +6,7 @@
 //! leaves have room for 16, a step took 30 ns (10 ns at ten thousand), and an entry 23 bytes.
 
 use std::hint::black_box;
-use std::iter::FusedIterator;
+use std::iter::{self, FusedIterator};
 use std::slice;
 use std::sync::Arc;
 
@@ -116,6 +116,14 @@ impl<U: Ord + Clone> Roster<U> {
     /// The members in ascending order. O(1) to take; a step is O(1), amortised.
     pub(crate) fn iter(&self) -> Iter<'_, U> {
         Iter { front: Walk::new(&self.root), back: Walk::new(&self.root), left: self.len }
+    }
+
+    /// The members after `user`, who need not be one, in ascending order. O(log n) to take; a step
+    /// is O(1), amortised.
+    pub(crate) fn after(&self, user: &U) -> impl Iterator<Item = (&U, Stint)> {
+        let mut walk = Walk::<'_, U, false>::new(&self.root);
+        walk.skip_through(user);
+        iter::from_fn(move || walk.step())
     }
 }
 
@@ -299,6 +307,25 @@ impl<'a, U, const BACK: bool> Walk<'a, U, BACK> {
     }
 }
 
+impl<U: Ord> Walk<'_, U, false> {
+    /// Goes on behind `user`, from a new walk.
+    fn skip_through(&mut self, user: &U) {
+        while let Some(node) = self.down.take() {
+            match node {
+                Node::Leaf(entries) => {
+                    let at = entries.partition_point(|(member, _)| member <= user);
+                    self.leaf = entries.get(at..).unwrap_or_default().iter();
+                }
+                Node::Branch(children) => {
+                    let mut rest = children.get(place(children, user)..).unwrap_or_default().iter();
+                    self.down = rest.next().map(|child| &child.node);
+                    self.above.push(rest);
+                }
+            }
+        }
+    }
+}
+
 impl<U, const BACK: bool> Clone for Walk<'_, U, BACK> {
     fn clone(&self) -> Self {
         Walk { down: self.down, leaf: self.leaf.clone(), above: self.above.clone() }
@@ -364,6 +391,9 @@ mod tests {
         assert!(roster.iter().rev().eq(entries().rev()));
         for user in 0..300 {
             assert_eq!(roster.get(&user), model.get(&user).copied());
+            let next = model.range(user + 1..).map(|(user, stint)| (user, *stint));
+            let after = roster.after(&user);
+            assert!(if user % 16 == 0 { after.eq(next) } else { after.take(9).eq(next.take(9)) });
         }
         let mut walk = roster.iter();
         for (nth, expected) in entries().enumerate() {

@@ -1,0 +1,186 @@
+//! A server, and people who use it.
+
+use std::collections::HashMap;
+use std::env;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use disband::{Config, Limits, Quotas};
+use disband_server::{Options, Server};
+use futures_util::StreamExt;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+/// Nobody is too fast.
+pub(crate) fn unlimited() -> Config {
+    Config { quotas: Quotas::UNLIMITED, instance: 7, ..Config::default() }
+}
+
+pub(crate) struct World {
+    server: Option<Server>,
+    pub(crate) address: String,
+    http: reqwest::Client,
+    tokens: Mutex<HashMap<u64, String>>,
+}
+
+impl World {
+    pub(crate) async fn new() -> World {
+        World::with(Options { config: unlimited(), ..Options::default() }).await
+    }
+
+    pub(crate) async fn with(options: Options) -> World {
+        World::of(Server::start(options).await.unwrap())
+    }
+
+    pub(crate) fn of(server: Server) -> World {
+        let address = server.address().to_string();
+        World { server: Some(server), ..World::at(address) }
+    }
+
+    /// Where another process serves.
+    pub(crate) fn at(address: String) -> World {
+        World { server: None, address, http: reqwest::Client::new(), tokens: Mutex::default() }
+    }
+
+    pub(crate) async fn stop(mut self) {
+        self.server.take().unwrap().stop().await;
+    }
+
+    pub(crate) async fn token(&self, user: u64) -> String {
+        if let Some(token) = self.tokens.lock().unwrap().get(&user) {
+            return token.clone();
+        }
+        let url = format!("http://{}/stand-in/login", self.address);
+        let body = json!({ "user": user.to_string() });
+        let reply: Value =
+            self.http.post(url).json(&body).send().await.unwrap().json().await.unwrap();
+        let token = reply["data"]["token"].as_str().unwrap().to_owned();
+        self.tokens.lock().unwrap().insert(user, token.clone());
+        token
+    }
+
+    /// Status and body; or that nobody answered.
+    pub(crate) async fn try_send(
+        &self,
+        method: Method,
+        token: Option<&str>,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> reqwest::Result<(u16, Value)> {
+        let mut request = self.http.request(method, format!("http://{}{path}", self.address));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        let response = request.send().await?;
+        Ok((response.status().as_u16(), response.json().await?))
+    }
+
+    pub(crate) async fn post(&self, user: u64, path: &str, body: Value) -> (u16, Value) {
+        let token = self.token(user).await;
+        let body = Some(body.to_string().into());
+        self.try_send(Method::POST, Some(&token), path, body).await.unwrap()
+    }
+
+    pub(crate) async fn get(&self, user: u64, path: &str) -> (u16, Value) {
+        let token = self.token(user).await;
+        self.try_send(Method::GET, Some(&token), path, None).await.unwrap()
+    }
+
+    /// What must succeed; returns its `data`.
+    #[track_caller]
+    pub(crate) fn ok(answer: (u16, Value)) -> Value {
+        assert_eq!((answer.0, &answer.1["ok"]), (200, &json!(true)), "{}", answer.1);
+        answer.1["data"].clone()
+    }
+
+    pub(crate) async fn done(&self, user: u64, path: &str, body: Value) -> Value {
+        World::ok(self.post(user, path, body).await)
+    }
+
+    /// `owner` has a group that `members` have joined.
+    pub(crate) async fn group(
+        &self,
+        group: u64,
+        owner: u64,
+        members: impl IntoIterator<Item = u64>,
+    ) {
+        self.done(owner, &format!("/x/group/create/{group}"), json!({})).await;
+        for member in members {
+            self.done(member, &format!("/x/group/join/{group}"), json!({})).await;
+        }
+    }
+
+    pub(crate) async fn metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.address);
+        self.http.get(url).send().await.unwrap().text().await.unwrap()
+    }
+
+    pub(crate) async fn socket(&self, user: u64, query: &str) -> Socket {
+        let token = self.token(user).await;
+        let url = format!("ws://{}/ws?id={token}{query}", self.address);
+        Socket(connect_async(url).await.unwrap().0)
+    }
+}
+
+pub(crate) struct Socket(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Socket {
+    async fn message(&mut self) -> Option<Message> {
+        loop {
+            let next = timeout(Duration::from_secs(20), self.0.next()).await;
+            match next.expect("nothing came").transpose().ok().flatten() {
+                Some(Message::Ping(_) | Message::Pong(_)) => {}
+                message => return message,
+            }
+        }
+    }
+
+    /// The next frame, as it came.
+    pub(crate) async fn text(&mut self) -> String {
+        self.message().await.expect("a frame").into_text().unwrap().to_string()
+    }
+
+    pub(crate) async fn frame(&mut self) -> Value {
+        serde_json::from_str(&self.text().await).unwrap()
+    }
+
+    /// All that comes until the end, and how it ends: a close frame's code, if there is one.
+    pub(crate) async fn rest(&mut self) -> (Vec<Value>, Option<u16>) {
+        let mut frames = Vec::new();
+        loop {
+            match self.message().await {
+                Some(Message::Text(text)) => frames.push(serde_json::from_str(&text).unwrap()),
+                Some(Message::Close(close)) => {
+                    return (frames, close.map(|frame| frame.code.into()));
+                }
+                Some(other) => panic!("{other:?}"),
+                None => return (frames, None),
+            }
+        }
+    }
+}
+
+/// Type and sender of a frame.
+pub(crate) fn gist(frame: &Value) -> (&str, &str) {
+    (frame["type"].as_str().unwrap(), frame["from"].as_str().unwrap())
+}
+
+/// What a test needs that this machine may not have. In CI it must be there.
+pub(crate) fn missing(what: &str) {
+    assert!(env::var_os("CI").is_none(), "there is no {what}, and CI is set");
+    eprintln!("skipped: there is no {what}");
+}
+
+/// Small limits, to be reached.
+pub(crate) fn small() -> Config {
+    let limits =
+        Limits { members_per_group: Some(3), message_bytes: Some(10), ..Limits::default() };
+    Config { limits, ..unlimited() }
+}
