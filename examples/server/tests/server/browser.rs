@@ -28,8 +28,13 @@ impl Driver {
     }
 
     async fn browser(&self) -> Client {
-        let arguments =
-            ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
+        let arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--window-size=1280,900",
+        ];
         let options = json!({ "goog:chromeOptions": { "args": arguments } });
         let capabilities = options.as_object().unwrap().clone();
         ClientBuilder::new(HttpConnector::new())
@@ -106,7 +111,7 @@ async fn two_people_meet_on_the_page_and_the_group_ends() {
     alice.sees("messages", "<b>hello</b>").await;
     bob.sees("messages", "<b>hello</b>").await;
     if let Some(folder) = std::env::var_os("SCREENSHOTS") {
-        let picture = bob.0.screenshot().await.unwrap();
+        let picture = alice.0.screenshot().await.unwrap();
         std::fs::write(std::path::Path::new(&folder).join("page.png"), picture).unwrap();
     }
 
