@@ -96,11 +96,17 @@ impl<U: Id, G: Id> Engine<U, G> {
                 return Err(Violation::Stint { group: next.1.clone(), user: next.2.clone() });
             }
         }
+        // Ids of their own, for to sort references is to miss the cache with each comparison.
+        let mut memberships: Vec<(U, Stint, &G)> =
+            stints.iter().map(|(stint, id, user)| ((*user).clone(), *stint, *id)).collect();
+        memberships.sort_unstable();
         let directory = &state.directory;
-        for (stint, id, user) in &stints {
-            if directory.get(user, *stint) != Some(*id) {
-                let (group, user) = ((*id).clone(), (*user).clone());
-                return Err(Violation::NotIndexed { group, user });
+        let mut index = directory.iter();
+        for (user, stint, id) in memberships {
+            // What it passes over is stale, or there are too many: that is counted below.
+            let mut passed = index.by_ref().skip_while(|(u, s, _)| (*u, *s) < (&user, stint));
+            if passed.next() != Some((&user, stint, id)) {
+                return Err(Violation::NotIndexed { group: id.clone(), user });
             }
         }
         if !directory.is_consistent()
@@ -171,5 +177,23 @@ mod tests {
         assert_eq!(Engine::from_parts(state.clone(), limiter.clone()).check(), Ok(()));
         state.entries = 1;
         assert_eq!(Engine::from_parts(state, limiter).check(), Err(Violation::Entries));
+    }
+
+    #[test]
+    fn a_membership_that_the_index_does_not_know_is_named() {
+        let mut engine = Engine::<u8, u8>::default();
+        let _ = engine.create(1, 7, Timestamp(1)).unwrap();
+        let stint = engine.join(2, 7, Timestamp(1)).unwrap().value;
+        let (state, limiter) = engine.parts();
+        for group in [None, Some(8)] {
+            let mut state = state.clone();
+            state.directory.remove(&2, stint);
+            state.directory.insert(2, Stint(stint.0 - 1), 7);
+            if let Some(group) = group {
+                state.directory.insert(2, stint, group);
+            }
+            let engine = Engine::from_parts(state, limiter.clone());
+            assert_eq!(engine.check(), Err(Violation::NotIndexed { group: 7, user: 2 }));
+        }
     }
 }

@@ -30,6 +30,20 @@ impl<U: Id, G: Id> Directory<U, G> {
         Directory { users: Map::new(), entries: 0, stale: 0, cursor: None }
     }
 
+    /// Of all memberships there are, in any order. O(their number · log of it).
+    pub(crate) fn of_all(mut memberships: Vec<(U, Stint, G)>) -> Self {
+        memberships.sort_unstable_by(|one, next| (&one.0, one.1).cmp(&(&next.0, next.1)));
+        let entries = memberships.len() as u64;
+        let of_user = |memberships: &[(U, Stint, G)]| {
+            let groups = memberships.iter().map(|(_, stint, group)| (*stint, group.clone()));
+            let (user, ..) = memberships.first()?;
+            Some((user.clone(), Map::from_ascending(groups.collect())))
+        };
+        let users = memberships.chunk_by(|one, next| one.0 == next.0).filter_map(of_user);
+        let users = Map::from_ascending(users.collect());
+        Directory { users, entries, stale: 0, cursor: None }
+    }
+
     /// O(log users).
     pub(crate) fn insert(&mut self, user: U, stint: Stint, group: G) {
         if let Some(groups) = self.users.get_mut(&user) {
@@ -68,9 +82,11 @@ impl<U: Id, G: Id> Directory<U, G> {
             .map(|(stint, group)| (*stint, group))
     }
 
-    /// The group that an entry is of. O(log users).
-    pub(crate) fn get(&self, user: &U, stint: Stint) -> Option<&G> {
-        self.users.get(user)?.get(&stint)
+    /// All entries, stale ones among them, by user and stint.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&U, Stint, &G)> {
+        self.users.iter().flat_map(|(user, groups)| {
+            groups.iter().map(move |(stint, group)| (user, *stint, group))
+        })
     }
 
     /// How many entries `user` has, stale ones among them. O(log users).

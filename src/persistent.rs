@@ -74,6 +74,15 @@ enum View<'a, K, V> {
 }
 
 impl<K: Ord + Clone, V: Clone> Map<K, V> {
+    /// Of entries that come in strictly ascending order of their keys. O(n).
+    pub(crate) fn from_ascending(mut entries: Vec<(K, V)>) -> Self {
+        Map(match entries.len() {
+            0 | 1 => entries.pop().map_or(Form::Empty, Form::One),
+            ..=FEW => Form::Few(entries.into()),
+            _ => Form::Many(entries.into_iter().collect()),
+        })
+    }
+
     /// O(log n).
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
         match self.view() {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::bans::Ban;
 use crate::check::Violation;
 use crate::config::Config;
+use crate::directory::Directory;
 use crate::engine::Engine;
 use crate::group::{Group, GroupParts, PastMember};
 use crate::id::{Id, Seq, Stint};
@@ -109,14 +110,15 @@ impl<U: Id, G: Id> TryFrom<Snapshot<U, G>> for Engine<U, G> {
         let mut state = State::new(snapshot.config);
         state.next_stint = snapshot.next_stint;
         state.next_key = snapshot.next_key;
+        let mut memberships = Vec::new();
         for (id, raw) in snapshot.groups {
             let group = group(raw)?;
-            for (user, stint) in group.members() {
-                state.directory.insert(user.clone(), stint, id.clone());
-            }
+            let members = group.members().map(|(user, stint)| (user.clone(), stint, id.clone()));
+            memberships.extend(members);
             state.entries = state.entries.saturating_add(group.log_len());
             state.groups.insert(id, group.into());
         }
+        state.directory = Directory::of_all(memberships);
         for (group, tombstone) in snapshot.tombstones {
             state.tombstones.raise(group, tombstone);
         }
