@@ -64,7 +64,8 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         warn!(%error, "the limit of open files stays as it is");
     }
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(async {
         let (mut term, mut int) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let server = Server::start(options).await?;
@@ -75,5 +76,8 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         }
         server.stop().await;
         Ok(())
-    })
+    });
+    // What has not ended by now is not waited for.
+    runtime.shutdown_background();
+    ended
 }

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
+use axum::http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+};
 use axum::http::{Request, StatusCode};
+use axum::middleware::map_response;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use disband::{
@@ -61,14 +64,11 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route("/", get(page))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
-        .fallback(|| async { Answer::error(StatusCode::NOT_FOUND, "no such address") })
-        .method_not_allowed_fallback(|| async {
-            Answer::error(StatusCode::METHOD_NOT_ALLOWED, "not with this method")
-        })
         .with_state(service)
         .layer(RequestBodyLimitLayer::new(BODY))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, PATIENCE))
         .layer(CatchPanicLayer::new())
+        .layer(map_response(in_shape))
         .layer(SetResponseHeaderLayer::if_not_present(
             CACHE_CONTROL,
             HeaderValue::from_static("no-store"),
@@ -77,6 +77,20 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .layer(TraceLayer::new_for_http().make_span_with(|request: &Request<_>| {
             info_span!("request", method = %request.method(), path = request.uri().path())
         }))
+}
+
+/// What the layers answer by themselves, in the shape of all other answers.
+async fn in_shape(response: Response) -> Response {
+    let status = response.status();
+    let json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    if json || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let mut answer = Answer::error(status, status).into_response();
+    if let Some(methods) = response.headers().get(ALLOW) {
+        answer.headers_mut().insert(ALLOW, methods.clone());
+    }
+    answer
 }
 
 /// For a body that says nothing: `{}`.

@@ -65,6 +65,10 @@ async fn a_huge_body_is_refused_before_it_is_read() {
     let mut answer = vec![0; 12];
     timeout(Duration::from_secs(5), stream.read_exact(&mut answer)).await.unwrap().unwrap();
     assert_eq!(answer, b"HTTP/1.1 413");
+    let mut rest = vec![0; 4096];
+    let count = stream.read(&mut rest).await.unwrap();
+    let rest = String::from_utf8_lossy(&rest[..count]);
+    assert!(rest.contains(r#""code":413,"data":{"reason":"#), "{rest}");
     // One who does not say how long it is gets as far as the limit.
     let mut stream = TcpStream::connect(&world.address).await.unwrap();
     let head = format!(
