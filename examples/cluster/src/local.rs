@@ -1,0 +1,106 @@
+//! Replicas on this machine, each a process of its own, to be killed and started again.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::client::Client;
+use crate::wire::Shard;
+
+/// Three replicas in three processes.
+pub struct Local {
+    binary: PathBuf,
+    folder: TempDir,
+    replicas: BTreeMap<u64, String>,
+    shards: Shard,
+    more: Vec<String>,
+    running: BTreeMap<u64, Child>,
+}
+
+impl Local {
+    /// Starts three processes of this binary, with so many shards and these options besides, and makes
+    /// them a cluster. What they keep is gone with this.
+    ///
+    /// # Errors
+    /// A process can't be started.
+    pub fn start(binary: PathBuf, shards: Shard, more: &[&str]) -> io::Result<Local> {
+        let folder = tempfile::tempdir()?;
+        // Held until all are known, so that they differ.
+        let listeners: Vec<_> =
+            (0..3).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<io::Result<_>>()?;
+        let mut replicas = BTreeMap::new();
+        for (id, listener) in (1..).zip(&listeners) {
+            replicas.insert(id, listener.local_addr()?.to_string());
+        }
+        drop(listeners);
+        let more = more.iter().map(ToString::to_string).collect();
+        let mut local = Local { binary, folder, replicas, shards, more, running: BTreeMap::new() };
+        for id in 1..=3 {
+            local.restart(id)?;
+        }
+        Ok(local)
+    }
+
+    /// Where the replicas listen.
+    #[must_use]
+    pub fn replicas(&self) -> &BTreeMap<u64, String> {
+        &self.replicas
+    }
+
+    /// One who sends commands to them.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(&self.replicas, self.shards)
+    }
+
+    /// Starts a replica that was killed, with what it had on disk.
+    ///
+    /// # Errors
+    /// The process can't be started.
+    pub fn restart(&mut self, id: u64) -> io::Result<()> {
+        let replicas: Vec<_> =
+            self.replicas.iter().map(|(id, address)| format!("{id}={address}")).collect();
+        let mut command = Command::new(&self.binary);
+        command
+            .args(["replica", "--id", &id.to_string(), "--replicas", &replicas.join(",")])
+            .args(["--shards", &self.shards.to_string(), "--folder"])
+            .arg(self.folder.path().join(id.to_string()))
+            .args(&self.more)
+            .stdin(Stdio::null());
+        self.running.insert(id, command.spawn()?);
+        Ok(())
+    }
+
+    /// `kill -9`. Nothing is said goodbye to.
+    ///
+    /// # Errors
+    /// The process is gone already, or can't be killed.
+    pub fn kill(&mut self, id: u64) -> io::Result<()> {
+        let Some(mut child) = self.running.remove(&id) else { return Ok(()) };
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
+    /// `kill -9`, and all that it had on disk is gone.
+    ///
+    /// # Errors
+    /// It can't be killed, or its folder not removed.
+    pub fn wipe(&mut self, id: u64) -> io::Result<()> {
+        self.kill(id)?;
+        std::fs::remove_dir_all(self.folder.path().join(id.to_string()))
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        for child in self.running.values_mut() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

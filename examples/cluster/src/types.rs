@@ -1,0 +1,23 @@
+//! What openraft is made to replicate.
+
+use openraft::BasicNode;
+
+use crate::machine::{Answer, Proposal};
+
+openraft::declare_raft_types!(
+    /// Proposals in, answers out; a snapshot is a row of bytes.
+    pub TypeConfig:
+        D = Proposal,
+        R = Answer,
+        NodeId = u64,
+        Node = BasicNode,
+        SnapshotData = Vec<u8>,
+);
+
+pub(crate) type Entry = openraft::Entry<TypeConfig>;
+pub(crate) type LogId = openraft::LogId<u64>;
+pub(crate) type Vote = openraft::Vote<u64>;
+pub(crate) type Membership = openraft::StoredMembership<u64, BasicNode>;
+pub(crate) type SnapshotMeta = openraft::SnapshotMeta<u64, BasicNode>;
+pub(crate) type StorageError = openraft::StorageError<u64>;
+pub(crate) type StorageIOError = openraft::StorageIOError<u64>;

@@ -1,0 +1,205 @@
+//! Three replicas in one process: partitions, stops, a replica that has lost everything.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use disband::{Command, Config, GroupId, Quotas, UserId};
+use disband_cluster::{Answer, Client, Digest, Durability, Node, Options};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+const GROUP: GroupId = GroupId(7);
+
+struct Cluster {
+    folder: TempDir,
+    replicas: BTreeMap<u64, String>,
+    nodes: BTreeMap<u64, Node>,
+}
+
+fn create(owner: u64) -> Command<UserId, GroupId> {
+    Command::Create { owner: UserId(owner), group: GROUP, options: None }
+}
+
+fn join(user: u64) -> Command<UserId, GroupId> {
+    Command::Join { user: UserId(user), group: GROUP }
+}
+
+fn post(user: u64, message: &str) -> Command<UserId, GroupId> {
+    Command::Post { author: UserId(user), group: GROUP, message: message.into() }
+}
+
+impl Cluster {
+    async fn new() -> Cluster {
+        let folder = tempfile::tempdir().unwrap();
+        // Held until all are known, so that they differ.
+        let listeners = [1, 2, 3].map(|id| (id, TcpListener::bind("127.0.0.1:0").unwrap()));
+        let replicas = listeners
+            .iter()
+            .map(|(id, listener)| (*id, listener.local_addr().unwrap().to_string()))
+            .collect();
+        drop(listeners);
+        let mut cluster = Cluster { folder, replicas, nodes: BTreeMap::new() };
+        for id in 1..=3 {
+            cluster.start(id).await;
+        }
+        cluster.nodes[&1].found(&cluster.replicas).await.unwrap();
+        cluster
+    }
+
+    async fn start(&mut self, id: u64) {
+        let options = Options {
+            id,
+            replicas: self.replicas.clone(),
+            folder: self.folder.path().join(id.to_string()),
+            shards: 1,
+            durability: Durability::Synced,
+            config: Config { quotas: Quotas::UNLIMITED, ..Config::default() },
+            snapshot_every: 100,
+        };
+        let end = Instant::now() + Duration::from_secs(10);
+        let node = loop {
+            match Node::start(options.clone()).await {
+                Ok(node) => break node,
+                // The log of the one before may not be closed yet.
+                Err(error) => assert!(Instant::now() < end, "{error}"),
+            }
+            sleep(Duration::from_millis(10)).await;
+        };
+        self.nodes.insert(id, node);
+    }
+
+    fn client(&self) -> Client {
+        Client::new(&self.replicas, 1)
+    }
+
+    async fn leader(&self) -> u64 {
+        let end = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < end {
+            for (id, node) in &self.nodes {
+                if node.leader(0).await == Some(*id) {
+                    return *id;
+                }
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        panic!("nobody leads");
+    }
+
+    /// Waits until all replicas have applied the same, and returns what it is.
+    async fn agree(&self) -> Digest {
+        let mut client = self.client();
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            let mut digests = Vec::new();
+            for id in self.replicas.keys() {
+                digests.extend(client.digest(*id, 0).await);
+            }
+            if digests.len() == 3 && digests.iter().all(|one| one.applied == digests[0].applied) {
+                assert!(digests.iter().all(|one| *one == digests[0]), "{digests:?}");
+                assert_eq!(digests[0].violation, None);
+                return digests.remove(0);
+            }
+            assert!(Instant::now() < end, "{digests:?}");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+async fn done(client: &mut Client, command: Command<UserId, GroupId>) {
+    let answer = client.send(command).await.unwrap();
+    assert!(matches!(answer, Answer::Done { code: 200, .. }), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_replicas_come_to_hold_the_same() {
+    let cluster = Cluster::new().await;
+    let mut client = cluster.client();
+    done(&mut client, create(1)).await;
+    for user in 2..50 {
+        done(&mut client, join(user)).await;
+    }
+    cluster.agree().await;
+    let seen = client.read(GROUP).await.unwrap().unwrap();
+    assert_eq!((seen.members, seen.owner), (49, UserId(1)));
+    for id in 1..=3 {
+        assert_eq!(client.read_local(id, GROUP).await.unwrap(), Some(seen.clone()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_goes_takes_nothing_with_it() {
+    let mut cluster = Cluster::new().await;
+    done(&mut cluster.client(), create(1)).await;
+    let mut working = Vec::new();
+    for user in 2..18 {
+        let mut client = cluster.client();
+        working.push(tokio::spawn(async move {
+            done(&mut client, join(user)).await;
+            for nth in 0..50 {
+                done(&mut client, post(user, &format!("{user} {nth}"))).await;
+            }
+        }));
+    }
+    for _ in 0..4 {
+        sleep(Duration::from_millis(300)).await;
+        let leader = cluster.leader().await;
+        cluster.nodes.remove(&leader).unwrap().stop().await;
+        sleep(Duration::from_millis(700)).await;
+        cluster.start(leader).await;
+    }
+    for work in working {
+        work.await.unwrap();
+    }
+    let seen = cluster.client().read(GROUP).await.unwrap().unwrap();
+    assert_eq!((seen.members, seen.next_seq), (17, 16 * 50), "each was done once");
+    cluster.agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_without_a_majority_can_t_answer_and_does_not_lie() {
+    let cluster = Cluster::new().await;
+    let mut client = cluster.client();
+    done(&mut client, create(1)).await;
+    cluster.agree().await;
+    let leader = cluster.leader().await;
+    for (id, node) in &cluster.nodes {
+        let others = cluster.replicas.keys().copied().filter(|other| other != id);
+        node.sever(others.filter(|other| *id == leader || *other == leader));
+    }
+    // One who knows but the old leader.
+    let alone = BTreeMap::from([(leader, cluster.replicas[&leader].clone())]);
+    let mut stranded = Client::new(&alone, 1);
+    stranded.patience = Duration::from_secs(3);
+    assert!(stranded.send(join(2)).await.is_err());
+    assert!(stranded.read(GROUP).await.is_err());
+    // The others go on.
+    done(&mut client, join(3)).await;
+    assert_eq!(client.read(GROUP).await.unwrap().unwrap().members, 2);
+    assert_eq!(
+        stranded.read_local(leader, GROUP).await.unwrap().unwrap().members,
+        1,
+        "late, as local may be"
+    );
+    for node in cluster.nodes.values() {
+        node.sever([]);
+    }
+    cluster.agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_lost_everything_comes_back_by_snapshot() {
+    let mut cluster = Cluster::new().await;
+    let mut client = cluster.client();
+    done(&mut client, create(1)).await;
+    let lost = cluster.leader().await % 3 + 1;
+    cluster.nodes.remove(&lost).unwrap().stop().await;
+    for user in 2..400 {
+        done(&mut client, join(user)).await;
+    }
+    std::fs::remove_dir_all(cluster.folder.path().join(lost.to_string())).unwrap();
+    cluster.start(lost).await;
+    cluster.agree().await;
+    assert!(cluster.folder.path().join(format!("{lost}/0/snapshot")).exists());
+    assert_eq!(client.read_local(lost, GROUP).await.unwrap().unwrap().members, 399);
+}
