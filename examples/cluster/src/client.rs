@@ -1,13 +1,15 @@
 //! One who sends commands, and does not let go before there is an answer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use disband::{Command, GroupId, UserId};
-use tokio::time::{Instant, sleep};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::machine::{Answer, SessionId};
-use crate::wire::{Connection, Consistency, Digest, Request, Response, Seen, Shard};
+use crate::wire::{self, Connection, Consistency, Digest, Request, Response, Seen, Shard};
 
 /// How long one attempt may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -116,6 +118,44 @@ impl Client {
         Ok(answers)
     }
 
+    /// The groups that a user is in, of all shards: each shard's as of when it was asked.
+    ///
+    /// Every process has a replica of every shard, so this asks each engine's own index. A second index
+    /// across shards, fed by their signals, would be late where this is exact.
+    ///
+    /// # Errors
+    /// No answer came in time.
+    pub async fn groups_of(&mut self, user: UserId) -> Result<Vec<GroupId>, Unanswered> {
+        let mut groups = Vec::new();
+        for shard in 0..self.shards {
+            let consistency = Consistency::Linearizable;
+            match self.until_answered(&Request::Groups { shard, user, consistency }, shard).await? {
+                Response::Groups(more) => groups.extend(more),
+                _ => return Err(Unanswered),
+            }
+        }
+        groups.sort_unstable();
+        Ok(groups)
+    }
+
+    /// A user's signals in one shard as one replica has them, from now on.
+    ///
+    /// # Errors
+    /// The replica can't be reached.
+    pub async fn follow(
+        &self,
+        replica: u64,
+        shard: Shard,
+        user: UserId,
+    ) -> Result<Follower, Unanswered> {
+        let connection = self.connections.get(&replica).ok_or(Unanswered)?;
+        let request = Request::Follow { shard, user };
+        match timeout(PATIENCE, connection.open(&request)).await {
+            Ok(Ok((stream, Response::Following))) => Ok(Follower { stream }),
+            _ => Err(Unanswered),
+        }
+    }
+
     /// What is known of a group; by the leader, who makes sure that it still is.
     ///
     /// # Errors
@@ -174,11 +214,23 @@ impl Client {
     /// # Errors
     /// They don't come to hold the same in time.
     pub async fn agreement(&mut self, shard: Shard) -> Result<Digest, Unanswered> {
-        let end = Instant::now() + self.patience;
         let replicas: Vec<u64> = self.connections.keys().copied().collect();
+        self.agreement_of(&replicas, shard).await
+    }
+
+    /// What these replicas hold, once they have applied the same.
+    ///
+    /// # Errors
+    /// They don't come to hold the same in time.
+    pub async fn agreement_of(
+        &mut self,
+        replicas: &[u64],
+        shard: Shard,
+    ) -> Result<Digest, Unanswered> {
+        let end = Instant::now() + self.patience;
         while Instant::now() < end {
             let mut digests = Vec::new();
-            for replica in &replicas {
+            for replica in replicas {
                 digests.extend(self.digest(*replica, shard).await);
             }
             if digests.len() == replicas.len()
@@ -226,6 +278,24 @@ impl Client {
             }
         }
         Err(Unanswered)
+    }
+}
+
+/// Signals as they come. At its end, whatever the cause, there may have been others: read the state, and
+/// follow again, here or at another replica. A signal that comes again has the key that it had, and a
+/// gap shows in the versions.
+#[derive(Debug)]
+pub struct Follower {
+    stream: TcpStream,
+}
+
+impl Follower {
+    /// The next one, as the wire has it, with its version; `None` at the end.
+    pub async fn next(&mut self) -> Option<Arc<str>> {
+        match wire::receive(&mut self.stream).await {
+            Ok(Some(Response::Signal(text))) => Some(text),
+            _ => None,
+        }
     }
 }
 

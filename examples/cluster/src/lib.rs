@@ -20,7 +20,7 @@ mod replica;
 mod types;
 mod wire;
 
-pub use client::{Client, SLOTS, Unanswered, shard_of, slot};
+pub use client::{Client, Follower, SLOTS, Unanswered, shard_of, slot};
 pub use local::Local;
 pub use log::{Durability, Log, OpenError};
 pub use machine::{Answer, Machine, Proposal, SessionId, Step};

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use disband::wire::VersionedFrame;
 use disband::{Config, GroupId, Signal, Timestamp, UserId};
 use openraft::error::{CheckIsLeaderError, ClientWriteError, InitializeError, RaftError};
 use openraft::{BasicNode, Raft, Snapshot, SnapshotPolicy};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::broadcast;
 use tokio::task::{AbortHandle, spawn_blocking};
 
 use crate::log::{Durability, Log};
@@ -20,6 +21,9 @@ use crate::network::{Network, Severed};
 use crate::replica::Replica;
 use crate::types::TypeConfig;
 use crate::wire::{self, Call, Consistency, Digest, Request, Response, Seen, Shard};
+
+/// How many signals a follower may be behind.
+const BACKLOG: usize = 4096;
 
 /// What is chosen at the start of a process.
 #[derive(Debug, Clone)]
@@ -45,13 +49,18 @@ pub struct Options {
 pub struct Node {
     shared: Arc<Shared>,
     listening: AbortHandle,
-    /// Of each shard: the signals, as they happen.
-    pub signals: Vec<mpsc::UnboundedReceiver<Vec<Signal<UserId, GroupId>>>>,
 }
 
 struct Shared {
-    shards: Vec<(Raft<TypeConfig>, Replica)>,
+    shards: Vec<Part>,
     severed: Severed,
+}
+
+/// This process's part in one shard.
+struct Part {
+    raft: Raft<TypeConfig>,
+    replica: Replica,
+    signals: broadcast::Sender<Arc<Signal<UserId, GroupId>>>,
 }
 
 impl Node {
@@ -74,24 +83,23 @@ impl Node {
         };
         let config = Arc::new(config.validate()?);
         let severed = Severed::default();
-        let (mut shards, mut signals) = (Vec::new(), Vec::new());
+        let mut shards = Vec::new();
         for shard in 0..options.shards {
             let folder = options.folder.join(shard.to_string());
             std::fs::create_dir_all(&folder)?;
             let instance = options.config.instance.wrapping_add(shard.into());
             let machine = Machine::new(Config { instance, ..options.config });
-            let (sender, receiver) = mpsc::unbounded_channel();
-            let replica = Replica::open(&folder, machine, sender)?;
+            let signals = broadcast::Sender::new(BACKLOG);
+            let replica = Replica::open(&folder, machine, signals.clone())?;
             let log = Log::open(&folder.join("log"), options.durability)?;
             let network = Network { from: options.id, shard, severed: Arc::clone(&severed) };
             let config = Arc::clone(&config);
             let raft = Raft::new(options.id, config, network, log, replica.clone()).await?;
-            shards.push((raft, replica));
-            signals.push(receiver);
+            shards.push(Part { raft, replica, signals });
         }
         let shared = Arc::new(Shared { shards, severed });
         let listening = tokio::spawn(listen(listener, Arc::clone(&shared))).abort_handle();
-        Ok(Node { shared, listening, signals })
+        Ok(Node { shared, listening })
     }
 
     /// Makes these replicas a cluster, unless they are one already. Each of them may say so, if all
@@ -105,7 +113,7 @@ impl Node {
     ) -> Result<(), Box<dyn Error + Send + Sync>> {
         let members: BTreeMap<_, _> =
             replicas.iter().map(|(id, address)| (*id, BasicNode::new(address))).collect();
-        for (raft, _) in &self.shared.shards {
+        for Part { raft, .. } in &self.shared.shards {
             match raft.initialize(members.clone()).await {
                 Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}
                 Err(other) => return Err(other.into()),
@@ -116,7 +124,7 @@ impl Node {
 
     /// Who leads a shard, as far as this replica knows.
     pub async fn leader(&self, shard: Shard) -> Option<u64> {
-        self.shared.shards.get(usize::from(shard))?.0.current_leader().await
+        self.shared.shards.get(usize::from(shard))?.raft.current_leader().await
     }
 
     /// From now on nothing passes between this replica and these, either way; none, and all is as
@@ -129,7 +137,7 @@ impl Node {
     /// Stops taking part. What was answered is on disk.
     pub async fn stop(self) {
         self.listening.abort();
-        for (raft, _) in &self.shared.shards {
+        for Part { raft, .. } in &self.shared.shards {
             let _ = raft.shutdown().await;
         }
     }
@@ -149,6 +157,7 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>) {
 async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
     while let Some(bytes) = wire::receive_bytes(&mut stream).await? {
         let response = match postcard::from_bytes(&bytes) {
+            Ok(Request::Follow { shard, user }) => return shared.tell(stream, shard, user).await,
             Ok(request) => shared.answer(request).await,
             // At the door: it never comes near the log.
             Err(error) => Response::Refused(error.to_string()),
@@ -159,15 +168,39 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
 }
 
 impl Shared {
+    /// A user's signals, until one of the two goes, or the user can't keep up: then they come again,
+    /// read the state, and go on from its version.
+    async fn tell(&self, mut stream: TcpStream, shard: Shard, user: UserId) -> io::Result<()> {
+        let Some(part) = self.shards.get(usize::from(shard)) else {
+            return wire::send(
+                &mut stream,
+                &Response::Refused(format!("there is no shard {shard}")),
+            )
+            .await;
+        };
+        let mut signals = part.signals.subscribe();
+        wire::send(&mut stream, &Response::Following).await?;
+        while let Ok(signal) = signals.recv().await {
+            if signal.audience.contains(&user) {
+                let frame = VersionedFrame::from(&*signal);
+                let text = serde_json::to_string(&frame).map_err(io::Error::other)?;
+                wire::send(&mut stream, &Response::Signal(text.into())).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn answer(&self, request: Request) -> Response {
         let shard = match &request {
             Request::Peer { shard, .. }
             | Request::Open { shard }
             | Request::Do { shard, .. }
             | Request::Read { shard, .. }
+            | Request::Groups { shard, .. }
+            | Request::Follow { shard, .. }
             | Request::Digest { shard } => *shard,
         };
-        let Some((raft, replica)) = self.shards.get(usize::from(shard)) else {
+        let Some(Part { raft, replica, .. }) = self.shards.get(usize::from(shard)) else {
             return Response::Refused(format!("there is no shard {shard}"));
         };
         match request {
@@ -188,24 +221,25 @@ impl Shared {
             Request::Do { session, serial, command, .. } => {
                 propose(raft, Proposal::Do { at: now(), session, serial, command }).await
             }
-            Request::Read { group, consistency, .. } => {
-                if consistency == Consistency::Linearizable
-                    && let Err(error) = raft.ensure_linearizable().await
-                {
-                    return match error {
-                        RaftError::APIError(CheckIsLeaderError::ForwardToLeader(to)) => {
-                            Response::Elsewhere(to.leader_id)
-                        }
-                        other => Response::Unknown(other.to_string()),
-                    };
+            Request::Read { group, consistency, .. } => match fresh(raft, consistency).await {
+                Ok(()) => {
+                    Response::Seen(replica.machine().engine().group(&group).map(|group| Seen {
+                        version: group.version(),
+                        owner: *group.owner(),
+                        members: group.len() as u64,
+                        next_seq: group.next_seq().0,
+                    }))
                 }
-                Response::Seen(replica.machine().engine().group(&group).map(|group| Seen {
-                    version: group.version(),
-                    owner: *group.owner(),
-                    members: group.len() as u64,
-                    next_seq: group.next_seq().0,
-                }))
-            }
+                Err(response) => response,
+            },
+            Request::Groups { user, consistency, .. } => match fresh(raft, consistency).await {
+                Ok(()) => {
+                    let machine = replica.machine();
+                    Response::Groups(machine.engine().groups_of(&user).map(|(id, _)| *id).collect())
+                }
+                Err(response) => response,
+            },
+            Request::Follow { .. } => Response::Refused("a connection of its own".into()),
             Request::Digest { .. } => {
                 let replica = replica.clone();
                 let digest = spawn_blocking(move || digest(&replica));
@@ -214,6 +248,20 @@ impl Shared {
                     .map_or_else(|error| Response::Unknown(error.to_string()), Response::Digest)
             }
         }
+    }
+}
+
+/// Makes sure that what is read next is as fresh as was asked for.
+async fn fresh(raft: &Raft<TypeConfig>, consistency: Consistency) -> Result<(), Response> {
+    if consistency == Consistency::Local {
+        return Ok(());
+    }
+    match raft.ensure_linearizable().await {
+        Ok(_) => Ok(()),
+        Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(to))) => {
+            Err(Response::Elsewhere(to.leader_id))
+        }
+        Err(other) => Err(Response::Unknown(other.to_string())),
     }
 }
 

@@ -11,7 +11,7 @@ use disband::{GroupId, Signal, UserId};
 use openraft::storage::RaftStateMachine;
 use openraft::{EntryPayload, RaftSnapshotBuilder, Snapshot};
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::broadcast;
 use tokio::task::spawn_blocking;
 
 use crate::machine::{Answer, Machine, Step};
@@ -24,8 +24,10 @@ use crate::types::{
 pub struct Replica {
     state: Arc<Mutex<State>>,
     folder: Arc<PathBuf>,
-    signals: mpsc::UnboundedSender<Vec<Signal<UserId, GroupId>>>,
+    signals: Signals,
 }
+
+type Signals = broadcast::Sender<Arc<Signal<UserId, GroupId>>>;
 
 /// Cloning it is O(1) but for the membership, which is a few nodes.
 #[derive(Clone)]
@@ -54,7 +56,7 @@ impl Replica {
     pub fn open(
         folder: &Path,
         machine: Machine,
-        signals: mpsc::UnboundedSender<Vec<Signal<UserId, GroupId>>>,
+        signals: broadcast::Sender<Arc<Signal<UserId, GroupId>>>,
     ) -> io::Result<Replica> {
         let mut state = State { machine, applied: None, membership: Membership::default() };
         if let Some(Kept { meta, machine }) = read(folder)? {
@@ -141,9 +143,9 @@ impl RaftStateMachine<TypeConfig> for Replica {
             let Step { answer, signals, remains: more } = step.unwrap_or_else(|_| abort());
             answers.push(answer);
             remains.extend(more);
-            if !signals.is_empty() {
+            for signal in signals {
                 // Nobody may be listening.
-                let _ = self.signals.send(signals);
+                let _ = self.signals.send(Arc::new(signal));
             }
         }
         if !remains.is_empty() {
@@ -239,7 +241,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let log = Log::open(&folder.path().join("log"), Durability::Synced).unwrap();
             let machine = Machine::new(Config::default());
-            let (signals, _) = mpsc::unbounded_channel();
+            let signals = broadcast::Sender::new(1);
             let replica = Replica::open(folder.path(), machine, signals).unwrap();
             Ok((folder, log, replica))
         }

@@ -2,6 +2,7 @@
 //! and then postcard.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use disband::{Command, GroupId, UserId};
@@ -34,6 +35,10 @@ pub(crate) enum Request {
     Do { shard: Shard, session: SessionId, serial: u64, command: Command<UserId, GroupId> },
     /// What is known of a group.
     Read { shard: Shard, group: GroupId, consistency: Consistency },
+    /// The groups that a user is in.
+    Groups { shard: Shard, user: UserId, consistency: Consistency },
+    /// From now on, a user's signals as this replica has them: the connection is for nothing else then.
+    Follow { shard: Shard, user: UserId },
     /// How far a replica is, and what it holds.
     Digest { shard: Shard },
 }
@@ -52,6 +57,10 @@ pub(crate) enum Response {
     Snapshot(Result<SnapshotResponse<u64>, Fatal<u64>>),
     Answer(Answer),
     Seen(Option<Seen>),
+    Groups(Vec<GroupId>),
+    Following,
+    /// A signal, as the wire has it, with its version.
+    Signal(Arc<str>),
     Digest(Digest),
     /// Not here; perhaps there.
     Elsewhere(Option<u64>),
@@ -158,14 +167,19 @@ impl Connection {
             {
                 return Ok(done);
             }
-            let stream = TcpStream::connect(&self.address).await?;
-            stream.set_nodelay(true)?;
-            exchange(stream, request).await
+            self.open(request).await
         };
         let (stream, response) =
             timeout(patience, asked).await.unwrap_or_else(|late| Err(late.into()))?;
         self.stream = Some(stream);
         Ok(response)
+    }
+
+    /// Asks on a connection of its own.
+    pub(crate) async fn open(&self, request: &Request) -> io::Result<(TcpStream, Response)> {
+        let stream = TcpStream::connect(&self.address).await?;
+        stream.set_nodelay(true)?;
+        exchange(stream, request).await
     }
 }
 

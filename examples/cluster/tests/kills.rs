@@ -1,0 +1,217 @@
+//! Three processes, and `kill -9`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use disband::{Command, GroupId, UserId};
+use disband_cluster::{Answer, Client, Local, Shard, shard_of};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+const CLIENTS: u64 = 64;
+const KILLS: u64 = 20;
+const OWNER: UserId = UserId(1);
+const WATCHER: UserId = UserId(2);
+
+fn local(shards: Shard) -> Local {
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_disband-cluster"));
+    Local::start(binary, shards, &["--snapshot-every", "500"]).unwrap()
+}
+
+async fn done(client: &mut Client, command: Command<UserId, GroupId>) -> String {
+    match client.send(command).await.unwrap() {
+        Answer::Done { code: 200, body } => body.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A client sees each signal's key once, wherever it connects, and the versions of what it sees tell
+/// it of every gap.
+#[derive(Default)]
+struct Heard {
+    frames: Mutex<BTreeMap<String, String>>,
+}
+
+impl Heard {
+    fn take(&self, text: &str) {
+        let frame: serde_json::Value = serde_json::from_str(text).unwrap();
+        let key = frame["key"].as_str().unwrap().to_owned();
+        let before = self.frames.lock().unwrap().insert(key, text.to_owned());
+        assert!(before.is_none_or(|before| before == text), "one key, two signals: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_leaders_are_killed_under_64_clients() {
+    let mut local = local(1);
+    let group = GroupId(7);
+    let mut client = local.client();
+    done(&mut client, Command::Create { owner: OWNER, group, options: None }).await;
+    done(&mut client, Command::Join { user: WATCHER, group }).await;
+    let (over, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let mut working = Vec::new();
+    for part in 0..CLIENTS {
+        let (mut client, over, answered) =
+            (local.client(), Arc::clone(&over), Arc::clone(&answered));
+        working.push(tokio::spawn(async move {
+            let user = UserId(10 + part);
+            done(&mut client, Command::Join { user, group }).await;
+            let mut seqs = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                let message = format!("{part} {}", seqs.len()).into();
+                let body = done(&mut client, Command::Post { author: user, group, message }).await;
+                let reply: serde_json::Value = serde_json::from_str(&body).unwrap();
+                seqs.push(reply["data"]["seq"].as_u64().unwrap());
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+            seqs
+        }));
+    }
+    // One follower of each replica, who comes again whenever it goes.
+    let heard: Arc<[Heard; 3]> = Arc::default();
+    let followers: Vec<_> = (1..=3)
+        .map(|replica| {
+            let (client, heard) = (local.client(), Arc::clone(&heard));
+            tokio::spawn(async move {
+                loop {
+                    if let Ok(mut follower) = client.follow(replica, 0, WATCHER).await {
+                        while let Some(text) = follower.next().await {
+                            heard[replica as usize - 1].take(&text);
+                        }
+                    }
+                    sleep(Duration::from_millis(20)).await;
+                }
+            })
+        })
+        .collect();
+    let mut seed = 7u64;
+    for kill in 0..KILLS {
+        // Seeded moments: so many answers later.
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let until = answered.load(Ordering::Relaxed) + 100 + (seed >> 33) % 400;
+        timeout(Duration::from_secs(30), async {
+            while answered.load(Ordering::Relaxed) < until {
+                sleep(Duration::from_micros(200)).await;
+            }
+        })
+        .await
+        .unwrap_or_else(|_| panic!("nobody is answered after kill {kill}"));
+        let leader = client.leader(0).await.unwrap();
+        local.kill(leader).unwrap();
+        sleep(Duration::from_millis((seed >> 20) % 300)).await;
+        local.restart(leader).unwrap();
+    }
+    over.store(true, Ordering::Relaxed);
+    let mut seqs = Vec::new();
+    for work in working {
+        seqs.extend(work.await.unwrap());
+    }
+    let count = seqs.len() as u64;
+    assert_eq!(
+        seqs.into_iter().collect::<BTreeSet<_>>(),
+        (0..count).collect(),
+        "each was done once"
+    );
+    let seen = client.read(group).await.unwrap().unwrap();
+    assert_eq!((seen.next_seq, seen.members), (count, 2 + CLIENTS));
+    let digest = client.agreement(0).await.unwrap();
+    assert_eq!(digest.violation, None);
+
+    // What two replicas have both told, they have told alike.
+    followers.iter().for_each(tokio::task::JoinHandle::abort);
+    let [one, two, three] = &*heard;
+    for (one, two) in [(one, two), (two, three), (one, three)] {
+        let (one, two) = (one.frames.lock().unwrap(), two.frames.lock().unwrap());
+        let both: Vec<_> =
+            one.iter().filter_map(|(key, text)| Some((text, two.get(key)?))).collect();
+        assert!(both.len() > 100, "they have told little: {}", both.len());
+        assert!(both.iter().all(|(one, two)| one == two));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shards_are_one_to_whoever_uses_them() {
+    let mut local = local(4);
+    let mut client = local.client();
+    let groups: Vec<GroupId> = (0..40).map(GroupId).collect();
+    for &group in &groups {
+        done(&mut client, Command::Create { owner: OWNER, group, options: None }).await;
+        done(&mut client, Command::Join { user: WATCHER, group }).await;
+    }
+    let shards: BTreeSet<_> = groups.iter().map(|group| shard_of(*group, 4)).collect();
+    assert_eq!(shards, (0..4).collect());
+    assert_eq!(client.groups_of(WATCHER).await.unwrap(), groups);
+    let leader = client.leader(2).await.unwrap();
+    local.kill(leader).unwrap();
+    let answers = client.leave_all(WATCHER).await.unwrap();
+    assert!(answers.iter().all(|answer| matches!(answer, Answer::Done { code: 200, .. })));
+    assert_eq!(client.groups_of(WATCHER).await.unwrap(), []);
+    assert_eq!(client.groups_of(OWNER).await.unwrap(), groups);
+    local.restart(leader).unwrap();
+    let mut instances = BTreeSet::new();
+    for shard in 0..4 {
+        let digest = client.agreement(shard).await.unwrap();
+        assert_eq!(digest.violation, None);
+        instances.insert(digest.machine);
+    }
+    assert_eq!(instances.len(), 4);
+}
+
+/// What a client sees across a failover: what it missed shows as a gap in the versions, and nothing
+/// comes twice under one key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_who_changes_replicas_sees_its_gap() {
+    let mut local = local(1);
+    let group = GroupId(7);
+    let mut client = local.client();
+    done(&mut client, Command::Create { owner: OWNER, group, options: None }).await;
+    let leader = client.leader(0).await.unwrap();
+    let mut follower = client.follow(leader, 0, OWNER).await.unwrap();
+    let version = |text: &str| {
+        serde_json::from_str::<serde_json::Value>(text).unwrap()["version"].as_u64().unwrap()
+    };
+    done(&mut client, Command::Join { user: UserId(3), group }).await;
+    let last = version(&follower.next().await.unwrap());
+    local.kill(leader).unwrap();
+    assert_eq!(follower.next().await, None, "it hears that it is over");
+    // Missed by one who is connected nowhere.
+    done(&mut client, Command::Join { user: UserId(4), group }).await;
+    let other = leader % 3 + 1;
+    client.agreement_of(&[other, other % 3 + 1], 0).await.unwrap();
+    let mut follower = client.follow(other, 0, OWNER).await.unwrap();
+    let state = client.read_local(other, group).await.unwrap().unwrap();
+    assert_eq!(state.version, last + 1, "the state has what was missed");
+    done(&mut client, Command::Join { user: UserId(5), group }).await;
+    assert_eq!(version(&follower.next().await.unwrap()), last + 2, "a gap to who did not read it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_decode_is_refused_at_the_door() {
+    let local = local(1);
+    let mut client = local.client();
+    let group = GroupId(7);
+    done(&mut client, Command::Create { owner: OWNER, group, options: None }).await;
+    for address in local.replicas().values() {
+        for poison in [&[0xff; 9][..], &[2, 0, 0], &[]] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(&(poison.len() as u32).to_le_bytes()).await.unwrap();
+            stream.write_all(poison).await.unwrap();
+            let mut len = [0; 4];
+            stream.read_exact(&mut len).await.unwrap();
+            let mut answer = vec![0; u32::from_le_bytes(len) as usize];
+            stream.read_exact(&mut answer).await.unwrap();
+            assert!(answer.len() > 2, "it says why");
+        }
+        // A frame of four gigabytes, which does not come.
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(&[0xff; 8]).await.unwrap();
+        // Unread bytes may make it a reset.
+        assert_eq!(stream.read(&mut [0; 8]).await.unwrap_or(0), 0);
+    }
+    done(&mut client, Command::Join { user: UserId(3), group }).await;
+    client.agreement(0).await.unwrap();
+}
