@@ -197,6 +197,17 @@ impl Client {
         }
     }
 
+    /// Has a replica take a snapshot, beside its work.
+    ///
+    /// # Errors
+    /// It did not answer.
+    pub async fn compact(&mut self, replica: u64, shard: Shard) -> Result<(), Unanswered> {
+        match self.ask(replica, &Request::Compact { shard }).await {
+            Some(Response::Compacting) => Ok(()),
+            _ => Err(Unanswered),
+        }
+    }
+
     /// Who leads a shard.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! `cargo run --release -p disband-cluster`: three replicas, a leader killed at its work, and what is left.
 
+mod figures;
+
 use std::collections::BTreeMap;
 use std::env;
 use std::error::Error;
@@ -25,6 +27,12 @@ struct Arguments {
 enum What {
     /// One replica, until it is killed.
     Replica(Replica),
+    /// Measures it all: some ten minutes.
+    Figures {
+        /// How many members the largest group has.
+        #[arg(long, default_value_t = 1_000_000)]
+        members: u64,
+    },
 }
 
 #[derive(Args)]
@@ -60,6 +68,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 async fn main() -> ExitCode {
     let result = match Arguments::parse().what {
         Some(What::Replica(replica)) => take_part(replica).await,
+        Some(What::Figures { members }) => figures::measure(members).await,
         None => show().await,
     };
     match result {

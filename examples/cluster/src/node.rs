@@ -198,7 +198,8 @@ impl Shared {
             | Request::Read { shard, .. }
             | Request::Groups { shard, .. }
             | Request::Follow { shard, .. }
-            | Request::Digest { shard } => *shard,
+            | Request::Digest { shard }
+            | Request::Compact { shard } => *shard,
         };
         let Some(Part { raft, replica, .. }) = self.shards.get(usize::from(shard)) else {
             return Response::Refused(format!("there is no shard {shard}"));
@@ -240,6 +241,10 @@ impl Shared {
                 Err(response) => response,
             },
             Request::Follow { .. } => Response::Refused("a connection of its own".into()),
+            Request::Compact { .. } => match raft.trigger().snapshot().await {
+                Ok(()) => Response::Compacting,
+                Err(error) => Response::Unknown(error.to_string()),
+            },
             Request::Digest { .. } => {
                 let replica = replica.clone();
                 let digest = spawn_blocking(move || digest(&replica));

@@ -41,6 +41,8 @@ pub(crate) enum Request {
     Follow { shard: Shard, user: UserId },
     /// How far a replica is, and what it holds.
     Digest { shard: Shard },
+    /// Take a snapshot, now and not when the log is long enough.
+    Compact { shard: Shard },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -59,6 +61,7 @@ pub(crate) enum Response {
     Seen(Option<Seen>),
     Groups(Vec<GroupId>),
     Following,
+    Compacting,
     /// A signal, as the wire has it, with its version.
     Signal(Arc<str>),
     Digest(Digest),

@@ -1,0 +1,191 @@
+//! What three replicas on this machine take: to compare with one another, not with other machines.
+
+use std::env;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use disband::{Command, GroupId, UserId};
+use disband_cluster::{Local, Shard};
+use hdrhistogram::Histogram;
+use tokio::sync::Barrier;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use crate::{Failure, done};
+
+const OWNER: UserId = UserId(1);
+
+/// How long each rate is measured.
+const LONG: Duration = Duration::from_secs(4);
+
+/// How many groups the commands are spread over.
+const GROUPS: u64 = 64;
+
+pub(crate) async fn measure(members: u64) -> Result<(), Failure> {
+    println!("| disk | shards | clients | commands a second | p50 | p99 | slowest |");
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    for (disk, more) in [("synced", &[][..]), ("not waited for", &["--lazy"])] {
+        for shards in [1, 4] {
+            for clients in [1, 64, 256] {
+                let times = rate(shards, clients, more).await?;
+                let ms = |quantile| times.value_at_quantile(quantile) as f64 / 1000.0;
+                println!(
+                    "| {disk} | {shards} | {clients} | {:.0} | {:.2} ms | {:.2} ms | {:.0} ms |",
+                    times.len() as f64 / LONG.as_secs_f64(),
+                    ms(0.5),
+                    ms(0.99),
+                    ms(1.0)
+                );
+            }
+        }
+    }
+    println!("\nno answer for, at a leader's death (64 clients, five deaths): {}", gaps().await?);
+    large(members).await
+}
+
+fn start(shards: Shard, more: &[&str]) -> Result<Local, Failure> {
+    let more: Vec<_> = [more, &["--snapshot-every", "1000000000"]].concat();
+    Ok(Local::start(env::current_exe()?, shards, &more)?)
+}
+
+/// Clients who post until they are told to stop; each gives how long its commands took.
+struct Talk {
+    over: Arc<AtomicBool>,
+    answered: Arc<AtomicU64>,
+    clients: Vec<JoinHandle<Result<Histogram<u64>, Failure>>>,
+}
+
+impl Talk {
+    async fn begin(local: &Local, clients: u64, groups: u64) -> Result<Talk, Failure> {
+        let mut owner = local.client();
+        for group in 0..groups {
+            let group = GroupId(group);
+            done(&mut owner, Command::Create { owner: OWNER, group, options: None }).await?;
+        }
+        let over = Arc::new(AtomicBool::new(false));
+        let answered = Arc::new(AtomicU64::new(0));
+        let mut talking = Vec::new();
+        // All at once, when all are there.
+        let gate = Arc::new(Barrier::new(clients as usize + 1));
+        for nth in 0..clients {
+            let (user, group) = (UserId(1_000_000_000 + nth), GroupId(nth % groups));
+            let mut client = local.client();
+            done(&mut client, Command::Join { user, group }).await?;
+            let (over, answered) = (Arc::clone(&over), Arc::clone(&answered));
+            let gate = Arc::clone(&gate);
+            talking.push(tokio::spawn(async move {
+                let mut times = Histogram::new(3)?;
+                gate.wait().await;
+                while !over.load(Ordering::Relaxed) {
+                    let sent = Instant::now();
+                    let message = "how do you do".into();
+                    done(&mut client, Command::Post { author: user, group, message }).await?;
+                    times.record(sent.elapsed().as_micros() as u64)?;
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(times)
+            }));
+        }
+        gate.wait().await;
+        Ok(Talk { over, answered, clients: talking })
+    }
+
+    /// The longest time without an answer to anybody, until `over`.
+    async fn longest_gap(&self, over: impl Fn() -> bool) -> Duration {
+        let (mut last, mut since) = (0, Instant::now());
+        let mut longest = Duration::ZERO;
+        while !over() {
+            let now = self.answered.load(Ordering::Relaxed);
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+            longest = longest.max(since.elapsed());
+            sleep(Duration::from_millis(1)).await;
+        }
+        longest
+    }
+
+    async fn end(self) -> Result<Histogram<u64>, Failure> {
+        self.over.store(true, Ordering::Relaxed);
+        let mut all = Histogram::new(3)?;
+        for client in self.clients {
+            all.add(client.await??)?;
+        }
+        Ok(all)
+    }
+}
+
+async fn rate(shards: Shard, clients: u64, more: &[&str]) -> Result<Histogram<u64>, Failure> {
+    let local = start(shards, more)?;
+    let talk = Talk::begin(&local, clients, GROUPS).await?;
+    sleep(LONG).await;
+    talk.end().await
+}
+
+async fn gaps() -> Result<String, Failure> {
+    let mut local = start(1, &[])?;
+    let talk = Talk::begin(&local, 64, 1).await?;
+    let mut gaps = Vec::new();
+    for _ in 0..5 {
+        sleep(Duration::from_secs(2)).await;
+        let leader = local.client().leader(0).await?;
+        local.kill(leader)?;
+        let end = Instant::now() + Duration::from_secs(4);
+        gaps.push(talk.longest_gap(|| Instant::now() > end).await);
+        local.restart(leader)?;
+    }
+    talk.end().await?;
+    gaps.sort_unstable();
+    Ok(gaps.iter().map(|gap| format!("{} ms", gap.as_millis())).collect::<Vec<_>>().join(", "))
+}
+
+/// Two groups of so many members in one shard: a snapshot of both, and the end of one.
+async fn large(members: u64) -> Result<(), Failure> {
+    const TOGETHER: u64 = 256;
+    let local = start(1, &["--lazy"])?;
+    let groups = [GroupId(1_000), GroupId(1_001)];
+    let mut owner = local.client();
+    for group in groups {
+        done(&mut owner, Command::Create { owner: OWNER, group, options: None }).await?;
+    }
+    let mut joining = Vec::new();
+    for part in 0..TOGETHER {
+        let mut client = local.client();
+        joining.push(tokio::spawn(async move {
+            for user in (2 + part..=members).step_by(TOGETHER as usize) {
+                for group in groups {
+                    done(&mut client, Command::Join { user: UserId(user), group }).await?;
+                }
+            }
+            Ok::<_, Failure>(())
+        }));
+    }
+    for part in joining {
+        part.await??;
+    }
+    let talk = Talk::begin(&local, 16, 1).await?;
+    sleep(Duration::from_secs(2)).await;
+    let end = Instant::now() + Duration::from_secs(3);
+    let quiet = talk.longest_gap(|| Instant::now() > end).await;
+    let leader = owner.leader(0).await?;
+    owner.compact(leader, 0).await?;
+    let end = Instant::now() + Duration::from_secs(10);
+    let snapshot = talk.longest_gap(|| Instant::now() > end).await;
+    println!(
+        "\nno answer for, at most: {quiet:.1?} in 3 s; {snapshot:.1?} in the 10 s after a snapshot of \
+         {} memberships was begun",
+        2 * members
+    );
+    let sent = Instant::now();
+    let [group, _] = groups;
+    done(&mut owner, Command::Leave { user: OWNER, group, stint: None }).await?;
+    let dissolved = sent.elapsed();
+    let times = talk.end().await?;
+    println!(
+        "\nthe dissolution of {members} members was answered after {dissolved:.1?}; a message meanwhile \
+         after {:.1} ms (median)",
+        times.value_at_quantile(0.5) as f64 / 1000.0
+    );
+    Ok(())
+}
