@@ -21,7 +21,7 @@ mod types;
 mod wire;
 
 pub use client::{Client, Follower, SLOTS, Unanswered, shard_of, slot};
-pub use local::Local;
+pub use local::{Local, addresses};
 pub use log::{Durability, Log, OpenError};
 pub use machine::{Answer, Machine, Proposal, SessionId, Step};
 pub use node::{Node, Options};

@@ -29,14 +29,7 @@ impl Local {
     /// A process can't be started.
     pub fn start(binary: PathBuf, shards: Shard, more: &[&str]) -> io::Result<Local> {
         let folder = tempfile::tempdir()?;
-        // Held until all are known, so that they differ.
-        let listeners: Vec<_> =
-            (0..3).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<io::Result<_>>()?;
-        let mut replicas = BTreeMap::new();
-        for (id, listener) in (1..).zip(&listeners) {
-            replicas.insert(id, listener.local_addr()?.to_string());
-        }
-        drop(listeners);
+        let replicas = addresses(3)?;
         let more = more.iter().map(ToString::to_string).collect();
         let mut local = Local { binary, folder, replicas, shards, more, running: BTreeMap::new() };
         for id in 1..=3 {
@@ -94,6 +87,31 @@ impl Local {
         self.kill(id)?;
         std::fs::remove_dir_all(self.folder.path().join(id.to_string()))
     }
+}
+
+/// Addresses on loopback that nobody listens on, for replicas numbered from 1.
+///
+/// They are below the ports that the system gives to outgoing connections: one of those might take a
+/// replica's while it is away.
+///
+/// # Errors
+/// There are not so many.
+pub fn addresses(count: u64) -> io::Result<BTreeMap<u64, String>> {
+    let (low, high) = (20_000, 32_000);
+    let start = low + u16::try_from(std::process::id() * 37 % u32::from(high - low)).unwrap_or(0);
+    // Held until all are known, so that they differ.
+    let mut held = Vec::new();
+    for port in (start..high).chain(low..start) {
+        if held.len() as u64 == count {
+            break;
+        }
+        held.extend(TcpListener::bind(("127.0.0.1", port)));
+    }
+    if (held.len() as u64) < count {
+        return Err(io::ErrorKind::AddrInUse.into());
+    }
+    let address = |listener: &TcpListener| io::Result::Ok(listener.local_addr()?.to_string());
+    (1..).zip(&held).map(|(id, listener)| Ok((id, address(listener)?))).collect()
 }
 
 impl Drop for Local {

@@ -10,6 +10,7 @@ use disband::{Command, GroupId, UserId};
 use disband_cluster::{Answer, Client, Local, Shard, shard_of};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::RwLock;
 use tokio::time::{sleep, timeout};
 
 const CLIENTS: u64 = 64;
@@ -53,15 +54,18 @@ async fn twenty_leaders_are_killed_under_64_clients() {
     done(&mut client, Command::Create { owner: OWNER, group, options: None }).await;
     done(&mut client, Command::Join { user: WATCHER, group }).await;
     let (over, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    // While somebody writes here, no client has a command under way.
+    let quiet = Arc::new(RwLock::new(()));
     let mut working = Vec::new();
     for part in 0..CLIENTS {
-        let (mut client, over, answered) =
-            (local.client(), Arc::clone(&over), Arc::clone(&answered));
+        let (over, answered) = (Arc::clone(&over), Arc::clone(&answered));
+        let (mut client, quiet) = (local.client(), Arc::clone(&quiet));
         working.push(tokio::spawn(async move {
             let user = UserId(10 + part);
             done(&mut client, Command::Join { user, group }).await;
             let mut seqs = Vec::new();
             while !over.load(Ordering::Relaxed) {
+                let _under_way = quiet.read().await;
                 let message = format!("{part} {}", seqs.len()).into();
                 let body = done(&mut client, Command::Post { author: user, group, message }).await;
                 let reply: serde_json::Value = serde_json::from_str(&body).unwrap();
@@ -104,6 +108,11 @@ async fn twenty_leaders_are_killed_under_64_clients() {
         local.kill(leader).unwrap();
         sleep(Duration::from_millis((seed >> 20) % 300)).await;
         local.restart(leader).unwrap();
+        let _quiet = quiet.write().await;
+        let digest = client.agreement(0).await.unwrap();
+        assert_eq!(digest.violation, None, "after kill {kill}");
+        let there = client.read(group).await.unwrap().unwrap().next_seq;
+        assert_eq!(there, answered.load(Ordering::Relaxed), "after kill {kill}");
     }
     over.store(true, Ordering::Relaxed);
     let mut seqs = Vec::new();

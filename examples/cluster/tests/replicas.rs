@@ -1,11 +1,10 @@
 //! Three replicas in one process: partitions, stops, a replica that has lost everything.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::time::Duration;
 
 use disband::{Command, Config, GroupId, Quotas, UserId};
-use disband_cluster::{Answer, Client, Digest, Durability, Node, Options};
+use disband_cluster::{Answer, Client, Digest, Durability, Node, Options, addresses};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -32,13 +31,7 @@ fn post(user: u64, message: &str) -> Command<UserId, GroupId> {
 impl Cluster {
     async fn new() -> Cluster {
         let folder = tempfile::tempdir().unwrap();
-        // Held until all are known, so that they differ.
-        let listeners = [1, 2, 3].map(|id| (id, TcpListener::bind("127.0.0.1:0").unwrap()));
-        let replicas = listeners
-            .iter()
-            .map(|(id, listener)| (*id, listener.local_addr().unwrap().to_string()))
-            .collect();
-        drop(listeners);
+        let replicas = addresses(3).unwrap();
         let mut cluster = Cluster { folder, replicas, nodes: BTreeMap::new() };
         for id in 1..=3 {
             cluster.start(id).await;
