@@ -124,7 +124,7 @@ async fn a_socket_only_tells() {
 #[tokio::test]
 async fn a_thousand_who_say_nothing_are_sent_away() {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    let header_timeout = Duration::from_millis(500);
+    let header_timeout = Duration::from_secs(2);
     let options = Options { config: unlimited(), header_timeout, ..Options::default() };
     let world = World::with(options).await;
     let mut silent = Vec::new();
@@ -136,6 +136,7 @@ async fn a_thousand_who_say_nothing_are_sent_away() {
         let closed = timeout(Duration::from_secs(10), stream.read_to_end(&mut Vec::new())).await;
         assert!(closed.is_ok(), "it is still open");
     }
-    world.done(2, "/x/group/leave/7", json!({})).await;
+    // The connections that our client kept may be closed by now as well.
+    World::at(world.address.clone()).done(2, "/x/group/leave/7", json!({})).await;
     world.stop().await;
 }
