@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::extract::ws::Utf8Bytes;
-use disband::{GroupId, Signal, UserId, wire};
+use disband::{GroupId, Signal, SignalKey, UserId, wire};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
@@ -35,7 +35,7 @@ struct Table {
 struct Outlet {
     number: u64,
     versions: bool,
-    queue: mpsc::Sender<Utf8Bytes>,
+    queue: mpsc::Sender<(SignalKey, Utf8Bytes)>,
     given_up: oneshot::Sender<()>,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Subscription {
     user: UserId,
     number: u64,
     /// What to send, in order. It ends when the server does.
-    pub(crate) frames: mpsc::Receiver<Utf8Bytes>,
+    pub(crate) frames: mpsc::Receiver<(SignalKey, Utf8Bytes)>,
     /// Comes to pass when the queue has run over.
     pub(crate) given_up: oneshot::Receiver<()>,
     connections: Arc<Connections>,
@@ -117,7 +117,7 @@ impl Connections {
         let Some(outlets) = table.sockets.get_mut(&user) else { return };
         let slow = outlets.extract_if(.., |outlet| {
             self.metrics.frames.inc();
-            let full = outlet.queue.try_send(frames.get(outlet.versions));
+            let full = outlet.queue.try_send((frames.signal.key, frames.get(outlet.versions)));
             matches!(full, Err(mpsc::error::TrySendError::Full(_)))
         });
         for outlet in slow {

@@ -19,7 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use disband::{Command, Engine, GroupId, Refusal, Signal, UserId, wire};
+use disband::{Command, Engine, GroupId, Refusal, Signal, SignalKey, UserId, wire};
 use tokio::sync::oneshot;
 use tracing::error;
 
@@ -52,6 +52,8 @@ struct Core {
     engine: Engine,
     /// The engine as of what is on disk; `None` if nothing is kept there.
     durable: Option<Engine>,
+    /// The last signal of the commands that were answered.
+    told: SignalKey,
     batch: Batch,
     closing: bool,
     failed: bool,
@@ -94,6 +96,7 @@ impl Service {
         let core = Core {
             durable: storage.is_some().then(|| engine.clone()),
             engine,
+            told: SignalKey(0),
             batch: Batch::default(),
             closing: false,
             failed: false,
@@ -176,6 +179,11 @@ impl Service {
         core.durable.as_ref().unwrap_or(&core.engine).clone()
     }
 
+    /// The last signal that is in what may be shown: who reads the state from now on has it.
+    pub(crate) fn told(&self) -> SignalKey {
+        self.core().told
+    }
+
     /// Whether commands are accepted, or why not.
     pub(crate) fn health(&self) -> Answer {
         let core = self.core();
@@ -209,7 +217,8 @@ impl Service {
                 let old = self.core().durable.replace(engine);
                 self.bury(old);
             }
-            if !batch.signals.is_empty() {
+            if let Some(last) = batch.signals.last() {
+                self.core().told = last.key;
                 // The dispatcher ends after this thread.
                 let _ = signals.send(batch.signals);
             }

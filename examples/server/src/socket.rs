@@ -10,8 +10,10 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::{IntoResponse, Response};
+use disband::SignalKey;
 use futures_util::SinkExt;
 use serde::Deserialize;
+use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, interval_at, timeout};
 
 use crate::answer::{Answer, Asked, Caller};
@@ -55,16 +57,18 @@ pub(crate) async fn open(
     }
     // Before the client hears that it is connected: it misses nothing from then on.
     let subscription = service.connections.subscribe(user, form.versions != 0);
+    // What was told before that may still be on its way: it is in the state that the client reads.
+    let told = service.told();
     upgrade
         .read_buffer_size(RECEIVED)
         .write_buffer_size(RECEIVED)
         .max_write_buffer_size(UNSENT)
         .max_message_size(RECEIVED)
         .max_frame_size(RECEIVED)
-        .on_upgrade(|socket| serve(socket, subscription))
+        .on_upgrade(move |socket| serve(socket, subscription, told))
 }
 
-async fn serve(mut socket: WebSocket, mut subscription: Subscription) {
+async fn serve(mut socket: WebSocket, mut subscription: Subscription, told: SignalKey) {
     let Subscription { frames, given_up, .. } = &mut subscription;
     let given_up = async {
         // If it never comes, the queue ends in another way.
@@ -75,7 +79,7 @@ async fn serve(mut socket: WebSocket, mut subscription: Subscription) {
     tokio::select! {
         // It can't keep up, so there is no use in telling it.
         () = given_up => {}
-        close = converse(&mut socket, frames) => {
+        close = converse(&mut socket, frames, told) => {
             if let Some(frame) = close {
                 let _ = timeout(HEARTBEAT, socket.send(Message::Close(Some(frame)))).await;
             }
@@ -86,7 +90,8 @@ async fn serve(mut socket: WebSocket, mut subscription: Subscription) {
 /// Returns what to say at the end, if there is somebody to say it to.
 async fn converse(
     socket: &mut WebSocket,
-    frames: &mut tokio::sync::mpsc::Receiver<Utf8Bytes>,
+    frames: &mut Receiver<(SignalKey, Utf8Bytes)>,
+    told: SignalKey,
 ) -> Option<CloseFrame> {
     let closing = |code, reason: &'static str| Some(CloseFrame { code, reason: reason.into() });
     let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
@@ -106,7 +111,8 @@ async fn converse(
                 if count == 0 {
                     return closing(close_code::AWAY, "the server is going down");
                 }
-                timeout(HEARTBEAT, send(socket, &mut waiting)).await.ok()?.ok()?;
+                let news = waiting.drain(..).filter(|(key, _)| *key > told).map(|(_, frame)| frame);
+                timeout(HEARTBEAT, send(socket, news)).await.ok()?.ok()?;
             }
             _ = heartbeat.tick() => {
                 if !heard {
@@ -120,8 +126,11 @@ async fn converse(
     }
 }
 
-async fn send(socket: &mut WebSocket, frames: &mut Vec<Utf8Bytes>) -> Result<(), axum::Error> {
-    for frame in frames.drain(..) {
+async fn send(
+    socket: &mut WebSocket,
+    frames: impl Iterator<Item = Utf8Bytes>,
+) -> Result<(), axum::Error> {
+    for frame in frames {
         socket.feed(Message::Text(frame)).await?;
     }
     socket.flush().await
