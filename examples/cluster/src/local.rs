@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
@@ -97,14 +98,18 @@ impl Local {
 /// # Errors
 /// There are not so many.
 pub fn addresses(count: u64) -> io::Result<BTreeMap<u64, String>> {
-    let (low, high) = (20_000, 32_000);
-    let start = low + u16::try_from(std::process::id() * 37 % u32::from(high - low)).unwrap_or(0);
+    /// Where to look next: no port is given twice by one process, as between this and its replica's
+    /// listening nobody holds it.
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let (low, many) = (20_000, 12_000);
     // Held until all are known, so that they differ.
     let mut held = Vec::new();
-    for port in (start..high).chain(low..start) {
+    for _ in 0..many {
         if held.len() as u64 == count {
             break;
         }
+        let nth = process::id().wrapping_mul(37).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(low + nth % many).unwrap_or(u16::MAX);
         held.extend(TcpListener::bind(("127.0.0.1", port)));
     }
     if (held.len() as u64) < count {
