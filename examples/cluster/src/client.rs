@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::machine::{Answer, SessionId};
-use crate::wire::{self, Connection, Consistency, Digest, Request, Response, Seen, Shard};
+use crate::wire::{self, Ask, Connection, Consistency, Digest, Request, Response, Seen, Shard};
 
 /// How long one attempt may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -69,7 +69,8 @@ impl Client {
     /// Carries out a command on one group, once, however often it has to be sent.
     ///
     /// # Errors
-    /// No answer came in time.
+    /// No answer came in time. Whether it was done stays unknown: the next command begins a session of
+    /// its own.
     pub async fn send(&mut self, command: Command<UserId, GroupId>) -> Result<Answer, Unanswered> {
         let shard = command.group().map_or(0, |group| shard_of(*group, self.shards));
         self.send_to(shard, command).await
@@ -86,18 +87,19 @@ impl Client {
     ) -> Result<Answer, Unanswered> {
         let (session, serial) = match self.sessions.get(&shard) {
             Some(&(session, serial)) => (session, serial),
-            None => match self.until_answered(&Request::Open { shard }, shard).await? {
+            None => match self.until_answered(shard, Ask::Open).await? {
                 Response::Answer(Answer::Opened(session)) => (session, 0),
                 _ => return Err(Unanswered),
             },
         };
         let serial = serial + 1;
-        self.sessions.insert(shard, (session, serial));
-        let request = Request::Do { shard, session, serial, command };
-        match self.until_answered(&request, shard).await? {
+        // Should no answer come, the session is over: what was sent may yet be done or not, and no
+        // other command can have its serial, nor the next one before it is known.
+        self.sessions.remove(&shard);
+        match self.until_answered(shard, Ask::Do { session, serial, command }).await? {
             Response::Answer(answer) => {
-                if answer == Answer::NoSession {
-                    self.sessions.remove(&shard);
+                if answer != Answer::NoSession {
+                    self.sessions.insert(shard, (session, serial));
                 }
                 Ok(answer)
             }
@@ -118,24 +120,35 @@ impl Client {
         Ok(answers)
     }
 
-    /// The groups that a user is in, of all shards: each shard's as of when it was asked.
-    ///
-    /// Every process has a replica of every shard, so this asks each engine's own index. A second index
-    /// across shards, fed by their signals, would be late where this is exact.
+    /// The groups that a user is in, of all shards: each shard's as of when its leader was asked.
     ///
     /// # Errors
     /// No answer came in time.
     pub async fn groups_of(&mut self, user: UserId) -> Result<Vec<GroupId>, Unanswered> {
         let mut groups = Vec::new();
         for shard in 0..self.shards {
-            let consistency = Consistency::Linearizable;
-            match self.until_answered(&Request::Groups { shard, user, consistency }, shard).await? {
+            match self.until_answered(shard, Ask::Groups { user }).await? {
                 Response::Groups(more) => groups.extend(more),
                 _ => return Err(Unanswered),
             }
         }
         groups.sort_unstable();
         Ok(groups)
+    }
+
+    /// The same as one replica has heard: one question, whatever the number of shards. It may be late.
+    ///
+    /// # Errors
+    /// It did not answer.
+    pub async fn groups_heard(
+        &mut self,
+        replica: u64,
+        user: UserId,
+    ) -> Result<Vec<GroupId>, Unanswered> {
+        match self.ask(replica, &Request::GroupsHeard { user }).await {
+            Some(Response::Groups(groups)) => Ok(groups),
+            _ => Err(Unanswered),
+        }
     }
 
     /// A user's signals in one shard as one replica has them, from now on.
@@ -162,8 +175,8 @@ impl Client {
     /// No answer came in time.
     pub async fn read(&mut self, group: GroupId) -> Result<Option<Seen>, Unanswered> {
         let shard = shard_of(group, self.shards);
-        let request = Request::Read { shard, group, consistency: Consistency::Linearizable };
-        match self.until_answered(&request, shard).await? {
+        let ask = Ask::Read { group, consistency: Consistency::Linearizable };
+        match self.until_answered(shard, ask).await? {
             Response::Seen(seen) => Ok(seen),
             _ => Err(Unanswered),
         }
@@ -179,8 +192,8 @@ impl Client {
         group: GroupId,
     ) -> Result<Option<Seen>, Unanswered> {
         let shard = shard_of(group, self.shards);
-        let request = Request::Read { shard, group, consistency: Consistency::Local };
-        match self.ask(replica, &request).await {
+        let ask = Ask::Read { group, consistency: Consistency::Local };
+        match self.ask(replica, &Request::In(shard, ask)).await {
             Some(Response::Seen(seen)) => Ok(seen),
             _ => Err(Unanswered),
         }
@@ -191,7 +204,7 @@ impl Client {
     /// # Errors
     /// It did not answer.
     pub async fn digest(&mut self, replica: u64, shard: Shard) -> Result<Digest, Unanswered> {
-        match self.ask(replica, &Request::Digest { shard }).await {
+        match self.ask(replica, &Request::In(shard, Ask::Digest)).await {
             Some(Response::Digest(digest)) => Ok(digest),
             _ => Err(Unanswered),
         }
@@ -202,7 +215,7 @@ impl Client {
     /// # Errors
     /// It did not answer.
     pub async fn compact(&mut self, replica: u64, shard: Shard) -> Result<(), Unanswered> {
-        match self.ask(replica, &Request::Compact { shard }).await {
+        match self.ask(replica, &Request::In(shard, Ask::Compact)).await {
             Some(Response::Compacting) => Ok(()),
             _ => Err(Unanswered),
         }
@@ -214,9 +227,8 @@ impl Client {
     /// Nobody says so in time.
     pub async fn leader(&mut self, shard: Shard) -> Result<u64, Unanswered> {
         // To read what is certain, it has to be asked.
-        let nowhere =
-            Request::Read { shard, group: GroupId(0), consistency: Consistency::Linearizable };
-        self.until_answered(&nowhere, shard).await?;
+        let nowhere = Ask::Read { group: GroupId(0), consistency: Consistency::Linearizable };
+        self.until_answered(shard, nowhere).await?;
         self.leaders.get(&shard).copied().ok_or(Unanswered)
     }
 
@@ -261,11 +273,8 @@ impl Client {
 
     /// Asks whoever leads, and whoever may, until there is an answer. A time-out says nothing of
     /// whether it was done, nor does a leader who is none any more: the same is sent again.
-    async fn until_answered(
-        &mut self,
-        request: &Request,
-        shard: Shard,
-    ) -> Result<Response, Unanswered> {
+    async fn until_answered(&mut self, shard: Shard, ask: Ask) -> Result<Response, Unanswered> {
+        let request = Request::In(shard, ask);
         let end = Instant::now() + self.patience;
         let replicas: Vec<u64> = self.connections.keys().copied().collect();
         let mut others = replicas.iter().copied().cycle();
@@ -274,7 +283,7 @@ impl Client {
                 Some(leader) => *leader,
                 None => others.next().ok_or(Unanswered)?,
             };
-            match self.ask(replica, request).await {
+            match self.ask(replica, &request).await {
                 Some(Response::Elsewhere(Some(leader))) if leader != replica => {
                     self.leaders.insert(shard, leader);
                 }

@@ -2,7 +2,8 @@
 //!
 //! - [`Machine`] is what is replicated: the engine, and the sessions of those who send commands
 //! - [`Replica`] is one replica's machine with its snapshots
-//! - [`Log`] is its log on disk
+//! - [`Log`] is its log on disk; commands that come together go into it together, which `propose` sees to
+//! - [`News`] is what a replica tells; `projection` is an index that lives on it
 //! - [`Node`] is a process: a replica of each shard, and a socket; `wire` and `network` are between them
 //! - [`Client`] is one who sends commands
 //! - [`Local`] is three processes on this machine, to be killed
@@ -15,7 +16,10 @@ mod local;
 mod log;
 mod machine;
 mod network;
+mod news;
 mod node;
+mod projection;
+mod propose;
 mod replica;
 mod types;
 mod wire;
@@ -24,6 +28,7 @@ pub use client::{Client, Follower, SLOTS, Unanswered, shard_of, slot};
 pub use local::{Local, addresses};
 pub use log::{Durability, Log, OpenError};
 pub use machine::{Answer, Machine, Proposal, SessionId, Step};
+pub use news::{News, Teller, teller};
 pub use node::{Node, Options};
 pub use replica::Replica;
 pub use types::TypeConfig;

@@ -79,15 +79,6 @@ impl Local {
         child.wait()?;
         Ok(())
     }
-
-    /// `kill -9`, and all that it had on disk is gone.
-    ///
-    /// # Errors
-    /// It can't be killed, or its folder not removed.
-    pub fn wipe(&mut self, id: u64) -> io::Result<()> {
-        self.kill(id)?;
-        std::fs::remove_dir_all(self.folder.path().join(id.to_string()))
-    }
 }
 
 /// Addresses on loopback that nobody listens on, for replicas numbered from 1.

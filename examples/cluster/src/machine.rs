@@ -7,9 +7,11 @@
 
 use std::sync::Arc;
 
-use disband::{Command, Config, Engine, GroupId, Signal, Timestamp, UserId, wire};
+use disband::{Command, Config, Engine, Event, GroupId, Reply, Timestamp, UserId, wire};
 use im::OrdMap;
 use serde::{Deserialize, Serialize};
+
+use crate::news::News;
 
 /// How many sessions are remembered. Beyond it, the one that was used least lately is forgotten, and
 /// its client is told so.
@@ -40,8 +42,6 @@ pub enum Proposal {
 /// What comes of a proposal. A refusal is an answer like any other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
-    /// Of what openraft itself put into the log.
-    Nothing,
     /// A session has begun.
     Opened(SessionId),
     /// The command was carried out, or refused by the engine: the reply as the wire has it.
@@ -97,15 +97,15 @@ struct Written {
 pub struct Step {
     /// What its proposer is told.
     pub answer: Answer,
-    /// What those are told whom it concerns. None if it was a repetition.
-    pub signals: Vec<Signal<UserId, GroupId>>,
+    /// What is to be told of it. Nothing if it was a repetition.
+    pub news: Vec<News>,
     /// What a dissolved group held, to be freed where it disturbs nobody.
-    pub remains: Option<Box<disband::Reply<UserId, GroupId>>>,
+    pub remains: Option<Box<Reply<UserId, GroupId>>>,
 }
 
 impl From<Answer> for Step {
     fn from(answer: Answer) -> Self {
-        Step { answer, signals: Vec::new(), remains: None }
+        Step { answer, news: Vec::new(), remains: None }
     }
 }
 
@@ -148,10 +148,11 @@ impl Machine {
         self.uses += 1;
         // A use has a number of its own, so the first use of a session can be its name.
         let (id, used) = (self.uses, self.uses);
-        let session = Session { serial: 0, fingerprint: [0; 16], answer: Answer::Nothing, used };
+        let answer = Answer::Opened(id);
+        let session = Session { serial: 0, fingerprint: [0; 16], answer: answer.clone(), used };
         self.sessions.insert(id, session);
         self.by_use.insert(used, id);
-        Answer::Opened(id)
+        answer
     }
 
     fn execute(
@@ -174,6 +175,10 @@ impl Machine {
             return Answer::SerialAhead.into();
         }
         self.now = self.now.max(at);
+        let founding = match &command {
+            Command::Create { owner, group, .. } => Some((*owner, *group)),
+            _ => None,
+        };
         let result = self.engine.apply(command, self.now);
         let reply = wire::reply(&result, self.now);
         let body = serde_json::to_string(&reply).expect("a reply has string keys and no floats");
@@ -183,12 +188,15 @@ impl Machine {
         let used = self.uses;
         self.by_use.insert(used, id);
         self.sessions.insert(id, Session { serial, fingerprint, answer: answer.clone(), used });
-        match result {
-            Ok(outcome) => {
-                Step { answer, signals: outcome.signals, remains: Some(Box::new(outcome.value)) }
-            }
-            Err(_) => answer.into(),
+        let Ok(outcome) = result else { return answer.into() };
+        let ended = |news: &News| matches!(news, News::Signal(signal) if matches!(signal.event, Event::HistoryPurge { .. }));
+        let mut news: Vec<_> = outcome.signals.into_iter().map(News::Signal).collect();
+        if let (Some((owner, group)), Reply::Created(stint)) = (founding, &outcome.value) {
+            // Where versions start.
+            news.push(News::Founded { group, owner, version: stint.0 });
         }
+        let remains = news.iter().any(ended).then(|| Box::new(outcome.value));
+        Step { answer, news, remains }
     }
 
     /// As bytes: equal machines give equal bytes.
@@ -270,12 +278,27 @@ mod tests {
         world.send(1, create());
         world.send(2, join(2));
         let first = world.send(3, leave(ALICE));
-        assert_eq!(first.signals.len(), 2);
+        assert!(matches!(first.news[..], [News::Signal(_), News::Signal(_)]));
+        assert!(first.remains.is_some());
         let before = world.machine.clone();
         let again = world.send(3, leave(ALICE));
         assert_eq!(again.answer, first.answer);
-        assert!(again.signals.is_empty() && again.remains.is_none());
+        assert!(again.news.is_empty() && again.remains.is_none());
         assert_eq!(world.machine, before);
+    }
+
+    /// No signal says so, as nobody is there to hear it.
+    #[test]
+    fn a_founding_is_news_with_the_version_that_the_group_has() {
+        let mut world = World::new();
+        world.send(1, create());
+        world.send(2, leave(ALICE));
+        let other = Command::Create { owner: ALICE, group: GroupId(8), options: None };
+        let step = world.send(3, other);
+        let [News::Founded { group, owner, version }] = step.news[..] else { panic!("{step:?}") };
+        assert_eq!((group, owner), (GroupId(8), ALICE));
+        assert_eq!(version, world.machine.engine.group(&group).unwrap().version());
+        assert!(world.send(4, create()).news.is_empty(), "it was refused");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use openraft::raft::{
 use openraft::{BasicNode, Snapshot};
 
 use crate::types::{TypeConfig, Vote};
-use crate::wire::{Call, Connection, Request, Response, Shard};
+use crate::wire::{Ask, Call, Connection, Request, Response, Shard};
 
 /// Who can't be reached, by decree: to see what a partition does.
 pub(crate) type Severed = Arc<Mutex<BTreeSet<u64>>>;
@@ -49,7 +49,7 @@ impl Peer {
         if severed.lock().expect("nothing under this lock panics").contains(&self.target) {
             return Err(io::ErrorKind::HostUnreachable.into());
         }
-        let request = Request::Peer { from: *from, shard: *shard, call };
+        let request = Request::In(*shard, Ask::Peer { from: *from, call });
         self.connection.ask(&request, patience).await
     }
 

@@ -5,25 +5,26 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use disband::wire::VersionedFrame;
-use disband::{Config, GroupId, Signal, Timestamp, UserId};
-use openraft::error::{CheckIsLeaderError, ClientWriteError, InitializeError, RaftError};
+use disband::{Config, Timestamp, UserId};
+use openraft::error::{CheckIsLeaderError, InitializeError, RaftError};
 use openraft::{BasicNode, Raft, Snapshot, SnapshotPolicy};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::broadcast;
-use tokio::task::{AbortHandle, spawn_blocking};
+use tokio::task::{JoinSet, spawn_blocking};
 
+use crate::client::shard_of;
 use crate::log::{Durability, Log};
 use crate::machine::{Machine, Proposal};
 use crate::network::{Network, Severed};
+use crate::news::{News, Teller, teller};
+use crate::projection;
+use crate::propose::Proposer;
 use crate::replica::Replica;
 use crate::types::TypeConfig;
-use crate::wire::{self, Call, Consistency, Digest, Request, Response, Seen, Shard};
-
-/// How many signals a follower may be behind.
-const BACKLOG: usize = 4096;
+use crate::wire::{self, Ask, Call, Consistency, Digest, Request, Response, Seen, Shard};
 
 /// What is chosen at the start of a process.
 #[derive(Debug, Clone)]
@@ -48,19 +49,22 @@ pub struct Options {
 /// A process that takes part.
 pub struct Node {
     shared: Arc<Shared>,
-    listening: AbortHandle,
+    /// Ends with this.
+    _listening: JoinSet<()>,
 }
 
 struct Shared {
     shards: Vec<Part>,
+    projection: projection::Shared,
     severed: Severed,
 }
 
 /// This process's part in one shard.
 struct Part {
     raft: Raft<TypeConfig>,
+    proposer: Proposer,
     replica: Replica,
-    signals: broadcast::Sender<Arc<Signal<UserId, GroupId>>>,
+    news: Teller,
 }
 
 impl Node {
@@ -83,23 +87,31 @@ impl Node {
         };
         let config = Arc::new(config.validate()?);
         let severed = Severed::default();
+        let projection = projection::Shared::default();
         let mut shards = Vec::new();
         for shard in 0..options.shards {
             let folder = options.folder.join(shard.to_string());
             std::fs::create_dir_all(&folder)?;
             let instance = options.config.instance.wrapping_add(shard.into());
             let machine = Machine::new(Config { instance, ..options.config });
-            let signals = broadcast::Sender::new(BACKLOG);
-            let replica = Replica::open(&folder, machine, signals.clone())?;
+            let news = teller();
+            let replica = Replica::open(&folder, machine, news.clone())?;
+            let (projection, heard, look) = (projection.clone(), news.subscribe(), replica.look());
+            let mine = move |group| shard_of(group, options.shards) == shard;
+            thread::Builder::new()
+                .name("projection".into())
+                .spawn(move || projection.hear(heard, look, mine))?;
             let log = Log::open(&folder.join("log"), options.durability)?;
             let network = Network { from: options.id, shard, severed: Arc::clone(&severed) };
             let config = Arc::clone(&config);
             let raft = Raft::new(options.id, config, network, log, replica.clone()).await?;
-            shards.push(Part { raft, replica, signals });
+            let proposer = Proposer::new(raft.clone());
+            shards.push(Part { raft, proposer, replica, news });
         }
-        let shared = Arc::new(Shared { shards, severed });
-        let listening = tokio::spawn(listen(listener, Arc::clone(&shared))).abort_handle();
-        Ok(Node { shared, listening })
+        let shared = Arc::new(Shared { shards, projection, severed });
+        let mut listening = JoinSet::new();
+        listening.spawn(listen(listener, Arc::clone(&shared)));
+        Ok(Node { shared, _listening: listening })
     }
 
     /// Makes these replicas a cluster, unless they are one already. Each of them may say so, if all
@@ -136,7 +148,6 @@ impl Node {
 
     /// Stops taking part. What was answered is on disk.
     pub async fn stop(self) {
-        self.listening.abort();
         for Part { raft, .. } in &self.shared.shards {
             let _ = raft.shutdown().await;
         }
@@ -158,7 +169,10 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
     while let Some(bytes) = wire::receive_bytes(&mut stream).await? {
         let response = match postcard::from_bytes(&bytes) {
             Ok(Request::Follow { shard, user }) => return shared.tell(stream, shard, user).await,
-            Ok(request) => shared.answer(request).await,
+            Ok(Request::GroupsHeard { user }) => {
+                Response::Groups(shared.projection.lock().groups_of(user))
+            }
+            Ok(Request::In(shard, ask)) => shared.answer(shard, ask).await,
             // At the door: it never comes near the log.
             Err(error) => Response::Refused(error.to_string()),
         };
@@ -168,8 +182,9 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
 }
 
 impl Shared {
-    /// A user's signals, until one of the two goes, or the user can't keep up: then they come again,
-    /// read the state, and go on from its version.
+    /// A user's signals, until one of the two goes, or there were some that can't be told: the user did
+    /// not keep up, or the replica missed them itself. Then they come again, read the state, and go on
+    /// from its version.
     async fn tell(&self, mut stream: TcpStream, shard: Shard, user: UserId) -> io::Result<()> {
         let Some(part) = self.shards.get(usize::from(shard)) else {
             return wire::send(
@@ -178,34 +193,28 @@ impl Shared {
             )
             .await;
         };
-        let mut signals = part.signals.subscribe();
+        let mut news = part.news.subscribe();
         wire::send(&mut stream, &Response::Following).await?;
-        while let Ok(signal) = signals.recv().await {
-            if signal.audience.contains(&user) {
-                let frame = VersionedFrame::from(&*signal);
-                let text = serde_json::to_string(&frame).map_err(io::Error::other)?;
-                wire::send(&mut stream, &Response::Signal(text.into())).await?;
+        while let Ok(news) = news.recv().await {
+            match &*news {
+                News::Signal(signal) if signal.audience.contains(&user) => {
+                    let frame = VersionedFrame::from(signal);
+                    let text = serde_json::to_string(&frame).map_err(io::Error::other)?;
+                    wire::send(&mut stream, &Response::Signal(text.into())).await?;
+                }
+                News::Missed => break,
+                News::Signal(_) | News::Founded { .. } => {}
             }
         }
         Ok(())
     }
 
-    async fn answer(&self, request: Request) -> Response {
-        let shard = match &request {
-            Request::Peer { shard, .. }
-            | Request::Open { shard }
-            | Request::Do { shard, .. }
-            | Request::Read { shard, .. }
-            | Request::Groups { shard, .. }
-            | Request::Follow { shard, .. }
-            | Request::Digest { shard }
-            | Request::Compact { shard } => *shard,
-        };
-        let Some(Part { raft, replica, .. }) = self.shards.get(usize::from(shard)) else {
+    async fn answer(&self, shard: Shard, ask: Ask) -> Response {
+        let Some(Part { raft, proposer, replica, .. }) = self.shards.get(usize::from(shard)) else {
             return Response::Refused(format!("there is no shard {shard}"));
         };
-        match request {
-            Request::Peer { from, call, .. } => {
+        match ask {
+            Ask::Peer { from, call } => {
                 if self.severed.lock().expect("nothing under this lock panics").contains(&from) {
                     return Response::Refused("severed".into());
                 }
@@ -218,11 +227,11 @@ impl Shared {
                     }
                 }
             }
-            Request::Open { .. } => propose(raft, Proposal::Open).await,
-            Request::Do { session, serial, command, .. } => {
-                propose(raft, Proposal::Do { at: now(), session, serial, command }).await
+            Ask::Open => proposer.propose(Proposal::Open).await,
+            Ask::Do { session, serial, command } => {
+                proposer.propose(Proposal::Do { at: now(), session, serial, command }).await
             }
-            Request::Read { group, consistency, .. } => match fresh(raft, consistency).await {
+            Ask::Read { group, consistency } => match fresh(raft, consistency).await {
                 Ok(()) => {
                     Response::Seen(replica.machine().engine().group(&group).map(|group| Seen {
                         version: group.version(),
@@ -233,19 +242,18 @@ impl Shared {
                 }
                 Err(response) => response,
             },
-            Request::Groups { user, consistency, .. } => match fresh(raft, consistency).await {
+            Ask::Groups { user } => match fresh(raft, Consistency::Linearizable).await {
                 Ok(()) => {
                     let machine = replica.machine();
                     Response::Groups(machine.engine().groups_of(&user).map(|(id, _)| *id).collect())
                 }
                 Err(response) => response,
             },
-            Request::Follow { .. } => Response::Refused("a connection of its own".into()),
-            Request::Compact { .. } => match raft.trigger().snapshot().await {
+            Ask::Compact => match raft.trigger().snapshot().await {
                 Ok(()) => Response::Compacting,
                 Err(error) => Response::Unknown(error.to_string()),
             },
-            Request::Digest { .. } => {
+            Ask::Digest => {
                 let replica = replica.clone();
                 let digest = spawn_blocking(move || digest(&replica));
                 digest
@@ -267,16 +275,6 @@ async fn fresh(raft: &Raft<TypeConfig>, consistency: Consistency) -> Result<(), 
             Err(Response::Elsewhere(to.leader_id))
         }
         Err(other) => Err(Response::Unknown(other.to_string())),
-    }
-}
-
-async fn propose(raft: &Raft<TypeConfig>, proposal: Proposal) -> Response {
-    match raft.client_write(proposal).await {
-        Ok(written) => Response::Answer(written.data),
-        Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
-            Response::Elsewhere(to.leader_id)
-        }
-        Err(error) => Response::Unknown(error.to_string()),
     }
 }
 

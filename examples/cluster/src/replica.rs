@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::abort;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use disband::{GroupId, Signal, UserId};
 use openraft::storage::RaftStateMachine;
 use openraft::{EntryPayload, RaftSnapshotBuilder, Snapshot};
 use serde::{Deserialize, Serialize};
-use tokio::sync::broadcast;
 use tokio::task::spawn_blocking;
 
 use crate::machine::{Answer, Machine, Step};
+use crate::news::{News, Teller};
 use crate::types::{
     Entry, LogId, Membership, SnapshotMeta, StorageError, StorageIOError, TypeConfig,
 };
@@ -24,10 +23,8 @@ use crate::types::{
 pub struct Replica {
     state: Arc<Mutex<State>>,
     folder: Arc<PathBuf>,
-    signals: Signals,
+    news: Teller,
 }
-
-type Signals = broadcast::Sender<Arc<Signal<UserId, GroupId>>>;
 
 /// Cloning it is O(1) but for the membership, which is a few nodes.
 #[derive(Clone)]
@@ -48,16 +45,12 @@ impl Replica {
     /// Begins with the snapshot in this folder; without one, with `machine`. It has to be there before
     /// openraft starts, which asks what was applied.
     ///
-    /// Signals go to `signals` as they happen; those of commands that are carried out again after a
-    /// start come again, under the same keys.
+    /// What happens is told to `news`; signals of commands that are carried out again after a start
+    /// come again, under the same keys.
     ///
     /// # Errors
     /// The snapshot can't be read.
-    pub fn open(
-        folder: &Path,
-        machine: Machine,
-        signals: broadcast::Sender<Arc<Signal<UserId, GroupId>>>,
-    ) -> io::Result<Replica> {
+    pub fn open(folder: &Path, machine: Machine, news: Teller) -> io::Result<Replica> {
         let mut state = State { machine, applied: None, membership: Membership::default() };
         if let Some(Kept { meta, machine }) = read(folder)? {
             state = State {
@@ -69,12 +62,12 @@ impl Replica {
         Ok(Replica {
             state: Arc::new(Mutex::new(state)),
             folder: Arc::new(folder.to_owned()),
-            signals,
+            news,
         })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("a panic under this lock has ended the process")
+        lock(&self.state)
     }
 
     /// The machine as it is: a clone, to read from.
@@ -83,11 +76,21 @@ impl Replica {
         self.state().machine.clone()
     }
 
+    /// A look at the machine whenever it is wanted, by one who does not keep the replica from ending.
+    pub(crate) fn look(&self) -> impl Fn() -> Machine + Send + 'static {
+        let state = Arc::clone(&self.state);
+        move || lock(&state).machine.clone()
+    }
+
     /// The machine, and the last entry that is in it.
     pub(crate) fn at(&self) -> (Machine, Option<LogId>) {
         let state = self.state();
         (state.machine.clone(), state.applied)
     }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().expect("a panic under this lock has ended the process")
 }
 
 fn read(folder: &Path) -> io::Result<Option<Kept>> {
@@ -110,15 +113,17 @@ fn write(folder: &Path, kept: &Kept) -> io::Result<()> {
 }
 
 impl State {
-    fn apply(&mut self, entry: Entry) -> Step {
+    fn apply(&mut self, entry: Entry) -> Vec<Step> {
         self.applied = Some(entry.log_id);
         match entry.payload {
-            EntryPayload::Blank => Answer::Nothing.into(),
+            EntryPayload::Blank => Vec::new(),
             EntryPayload::Membership(membership) => {
                 self.membership = Membership::new(Some(entry.log_id), membership);
-                Answer::Nothing.into()
+                Vec::new()
             }
-            EntryPayload::Normal(proposal) => self.machine.apply(proposal),
+            EntryPayload::Normal(proposals) => {
+                proposals.into_iter().map(|proposal| self.machine.apply(proposal)).collect()
+            }
         }
     }
 }
@@ -131,22 +136,27 @@ impl RaftStateMachine<TypeConfig> for Replica {
         Ok((state.applied, state.membership.clone()))
     }
 
-    async fn apply<I>(&mut self, entries: I) -> Result<Vec<Answer>, StorageError>
+    async fn apply<I>(&mut self, entries: I) -> Result<Vec<Vec<Answer>>, StorageError>
     where
         I: IntoIterator<Item = Entry> + Send,
         I::IntoIter: Send,
     {
         let (mut answers, mut remains) = (Vec::new(), Vec::new());
         for entry in entries {
+            // The lock is held for an entry as a whole: nobody sees half of one.
+            let steps = catch_unwind(AssertUnwindSafe(|| self.state().apply(entry)));
             // openraft would go on looking healthy without its machine.
-            let step = catch_unwind(AssertUnwindSafe(|| self.state().apply(entry)));
-            let Step { answer, signals, remains: more } = step.unwrap_or_else(|_| abort());
-            answers.push(answer);
-            remains.extend(more);
-            for signal in signals {
-                // Nobody may be listening.
-                let _ = self.signals.send(Arc::new(signal));
+            let steps = steps.unwrap_or_else(|_| abort());
+            let mut answered = Vec::with_capacity(steps.len());
+            for Step { answer, news, remains: more } in steps {
+                answered.push(answer);
+                remains.extend(more);
+                for news in news {
+                    // Nobody may be listening.
+                    let _ = self.news.send(Arc::new(news));
+                }
             }
+            answers.push(answered);
         }
         if !remains.is_empty() {
             // A dissolved group of a million takes a while to free.
@@ -185,6 +195,7 @@ impl RaftStateMachine<TypeConfig> for Replica {
             .flatten()
             .map_err(|error| StorageIOError::write_snapshot(None, &error))?;
         let old = std::mem::replace(&mut *self.state(), state);
+        let _ = self.news.send(Arc::new(News::Missed));
         spawn_blocking(move || drop(old));
         Ok(())
     }
@@ -227,12 +238,17 @@ impl RaftSnapshotBuilder<TypeConfig> for Replica {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::{env, process, thread};
+
     use disband::Config;
+    use openraft::CommittedLeaderId;
     use openraft::testing::{StoreBuilder, Suite};
     use tempfile::TempDir;
 
     use super::*;
     use crate::log::{Durability, Log};
+    use crate::news::teller;
 
     struct Builder;
 
@@ -241,8 +257,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let log = Log::open(&folder.path().join("log"), Durability::Synced).unwrap();
             let machine = Machine::new(Config::default());
-            let signals = broadcast::Sender::new(1);
-            let replica = Replica::open(folder.path(), machine, signals).unwrap();
+            let replica = Replica::open(folder.path(), machine, teller()).unwrap();
             Ok((folder, log, replica))
         }
     }
@@ -251,5 +266,31 @@ mod tests {
     #[test]
     fn is_what_openraft_asks_of_a_storage() {
         Suite::test_all(Builder).unwrap();
+    }
+
+    /// In a process of its own, which does not outlive it.
+    #[tokio::test]
+    async fn a_panic_in_apply_ends_the_process() {
+        const HERE: &str = "replica::tests::a_panic_in_apply_ends_the_process";
+        const ABORTED: i32 = 6;
+        if env::var_os("PANIC").is_none() {
+            let mut again = process::Command::new(env::current_exe().unwrap());
+            let ended = again.args(["--exact", HERE]).env("PANIC", "yes").output().unwrap();
+            assert_eq!(ended.status.signal(), Some(ABORTED), "{ended:?}");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let machine = Machine::new(Config::default());
+        let mut replica = Replica::open(folder.path(), machine, teller()).unwrap();
+        // The engine has no command that panics; a lock that somebody has died under does.
+        let dying = replica.clone();
+        thread::spawn(move || {
+            let _held = dying.state();
+            panic!("under the lock");
+        })
+        .join()
+        .unwrap_err();
+        let log_id = LogId::new(CommittedLeaderId::new(1, 1), 1);
+        let _ = replica.apply([Entry { log_id, payload: EntryPayload::Blank }]).await;
     }
 }

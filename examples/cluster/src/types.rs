@@ -5,10 +5,10 @@ use openraft::BasicNode;
 use crate::machine::{Answer, Proposal};
 
 openraft::declare_raft_types!(
-    /// Proposals in, answers out; a snapshot is a row of bytes.
+    /// Proposals in, the answer to each out; a snapshot is a row of bytes.
     pub TypeConfig:
-        D = Proposal,
-        R = Answer,
+        D = Vec<Proposal>,
+        R = Vec<Answer>,
         NodeId = u64,
         Node = BasicNode,
         SnapshotData = Vec<u8>,

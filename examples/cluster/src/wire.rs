@@ -27,22 +27,30 @@ pub type Shard = u16;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
-    /// From another replica.
-    Peer { from: u64, shard: Shard, call: Call },
-    /// Begin a session.
-    Open { shard: Shard },
-    /// Carry out a command.
-    Do { shard: Shard, session: SessionId, serial: u64, command: Command<UserId, GroupId> },
-    /// What is known of a group.
-    Read { shard: Shard, group: GroupId, consistency: Consistency },
-    /// The groups that a user is in.
-    Groups { shard: Shard, user: UserId, consistency: Consistency },
+    /// Something of one shard.
+    In(Shard, Ask),
     /// From now on, a user's signals as this replica has them: the connection is for nothing else then.
     Follow { shard: Shard, user: UserId },
+    /// The groups that a user is in, of all shards, as far as this process has heard.
+    GroupsHeard { user: UserId },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Ask {
+    /// From another replica.
+    Peer { from: u64, call: Call },
+    /// Begin a session.
+    Open,
+    /// Carry out a command.
+    Do { session: SessionId, serial: u64, command: Command<UserId, GroupId> },
+    /// What is known of a group.
+    Read { group: GroupId, consistency: Consistency },
+    /// The groups that a user is in, linearisable.
+    Groups { user: UserId },
     /// How far a replica is, and what it holds.
-    Digest { shard: Shard },
+    Digest,
     /// Take a snapshot, now and not when the log is long enough.
-    Compact { shard: Shard },
+    Compact,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -6,7 +6,9 @@ use std::time::Duration;
 use disband::{Command, Config, GroupId, Quotas, UserId};
 use disband_cluster::{Answer, Client, Digest, Durability, Node, Options, addresses};
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::heard::Heard;
 
 const GROUP: GroupId = GroupId(7);
 
@@ -64,6 +66,26 @@ impl Cluster {
 
     fn client(&self) -> Client {
         Client::new(&self.replicas, 1)
+    }
+
+    /// Follows the owner's signals everywhere.
+    async fn heard(&self) -> Heard {
+        let heard = Heard::follow([(); 3].map(|()| self.client()), UserId(1));
+        // Nothing says that they are all there yet.
+        sleep(Duration::from_millis(300)).await;
+        heard
+    }
+
+    /// Nothing passes between this one and the others.
+    fn cut_off(&self, replica: u64) {
+        for (id, node) in &self.nodes {
+            let others = self.replicas.keys().copied().filter(|other| other != id);
+            node.sever(others.filter(|other| *id == replica || *other == replica));
+        }
+    }
+
+    fn heal(&self) {
+        self.nodes.values().for_each(|node| node.sever([]));
     }
 
     async fn leader(&self) -> u64 {
@@ -124,6 +146,7 @@ async fn all_replicas_come_to_hold_the_same() {
 async fn a_leader_that_goes_takes_nothing_with_it() {
     let mut cluster = Cluster::new().await;
     done(&mut cluster.client(), create(1)).await;
+    let heard = cluster.heard().await;
     let mut working = Vec::new();
     for user in 2..18 {
         let mut client = cluster.client();
@@ -147,6 +170,9 @@ async fn a_leader_that_goes_takes_nothing_with_it() {
     let seen = cluster.client().read(GROUP).await.unwrap().unwrap();
     assert_eq!((seen.members, seen.next_seq), (17, 16 * 50), "each was done once");
     cluster.agree().await;
+    for pair in [[1, 2], [2, 3], [1, 3]] {
+        assert!(heard.by_both(pair) > 50);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -155,11 +181,9 @@ async fn a_leader_without_a_majority_can_t_answer_and_does_not_lie() {
     let mut client = cluster.client();
     done(&mut client, create(1)).await;
     cluster.agree().await;
+    let heard = cluster.heard().await;
     let leader = cluster.leader().await;
-    for (id, node) in &cluster.nodes {
-        let others = cluster.replicas.keys().copied().filter(|other| other != id);
-        node.sever(others.filter(|other| *id == leader || *other == leader));
-    }
+    cluster.cut_off(leader);
     // One who knows but the old leader.
     let alone = BTreeMap::from([(leader, cluster.replicas[&leader].clone())]);
     let mut stranded = Client::new(&alone, 1);
@@ -174,10 +198,54 @@ async fn a_leader_without_a_majority_can_t_answer_and_does_not_lie() {
         1,
         "late, as local may be"
     );
-    for node in cluster.nodes.values() {
-        node.sever([]);
+    for nth in 0..50 {
+        done(&mut client, post(3, &nth.to_string())).await;
     }
+    let others: Vec<u64> = cluster.replicas.keys().copied().filter(|id| *id != leader).collect();
+    heard.by_all(&others, 51).await;
+    cluster.heal();
     cluster.agree().await;
+    // The old leader has caught up by the log, and told all that it had not. What it was sent while
+    // it was alone came to nothing; or it was in its log, and went with it.
+    heard.by_all(&[1, 2, 3], 51).await;
+}
+
+/// It can't tell what it did not see itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_is_let_go_when_its_replica_missed_something() {
+    let cluster = Cluster::new().await;
+    let mut client = cluster.client();
+    done(&mut client, create(1)).await;
+    cluster.agree().await;
+    let away = cluster.leader().await % 3 + 1;
+    let mut follower = client.follow(away, 0, UserId(1)).await.unwrap();
+    cluster.cut_off(away);
+    for user in 2..400 {
+        done(&mut client, join(user)).await;
+    }
+    done(&mut client, Command::Leave { user: UserId(399), group: GROUP, stint: None }).await;
+    cluster.heal();
+    cluster.agree().await;
+    let heard = async {
+        let mut heard = 0;
+        while follower.next().await.is_some() {
+            heard += 1;
+        }
+        heard
+    };
+    let heard = timeout(Duration::from_secs(10), heard).await.expect("it is not told of a gap");
+    assert!(heard < 399, "there was none: {heard}");
+    // So it reads the state.
+    let seen = client.read_local(away, GROUP).await.unwrap().unwrap();
+    assert_eq!(seen.members, 398);
+    for (user, groups) in [(398, &[GROUP][..]), (399, &[])] {
+        let known = async {
+            while client.groups_heard(away, UserId(user)).await.unwrap() != groups {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(Duration::from_secs(10), known).await.expect("its projection does not catch up");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -185,6 +253,7 @@ async fn a_replica_that_lost_everything_comes_back_by_snapshot() {
     let mut cluster = Cluster::new().await;
     let mut client = cluster.client();
     done(&mut client, create(1)).await;
+    let heard = cluster.heard().await;
     let lost = cluster.leader().await % 3 + 1;
     cluster.nodes.remove(&lost).unwrap().stop().await;
     for user in 2..400 {
@@ -195,4 +264,6 @@ async fn a_replica_that_lost_everything_comes_back_by_snapshot() {
     cluster.agree().await;
     assert!(cluster.folder.path().join(format!("{lost}/0/snapshot")).exists());
     assert_eq!(client.read_local(lost, GROUP).await.unwrap().unwrap().members, 399);
+    let survivors: Vec<u64> = cluster.replicas.keys().copied().filter(|id| *id != lost).collect();
+    heard.by_all(&survivors, 398).await;
 }

@@ -1,0 +1,330 @@
+//! Which groups a user is in, across all shards, as far as this process has heard.
+//!
+//! Each shard's engine knows it exactly of its own groups. This is one index of them all: a projection of
+//! what the shards tell. It is idempotent by the groups' versions: what is told again changes nothing, and
+//! where a version is missing the group is read as it is now. A process that had not all of the shards, or
+//! none, would keep the same.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use disband::{Event, GroupId, Signal, UserId};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::machine::Machine;
+use crate::news::News;
+
+/// How many memberships are looked at with each news, whether they are true still.
+const LOOKS: usize = 4;
+
+/// How many members of a group are read under one lock.
+const TOGETHER: usize = 1000;
+
+/// The index.
+#[derive(Debug, Default)]
+pub(crate) struct Projection {
+    groups: BTreeMap<GroupId, Life>,
+    /// Each with the version at which it was heard of. The end of a group does not walk its members:
+    /// what is of a group that has gone, or was heard before its `since`, is untrue, and goes as the
+    /// cursor comes by.
+    memberships: BTreeMap<(UserId, GroupId), u64>,
+    cursor: Option<(UserId, GroupId)>,
+}
+
+/// What has been heard of a group.
+#[derive(Debug)]
+struct Life {
+    /// No membership that was heard of before this version is one.
+    since: u64,
+    /// The last version.
+    version: u64,
+}
+
+/// Something was not heard of this group.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Gap(GroupId);
+
+impl Projection {
+    /// The groups that a user is in. O(log memberships + groups).
+    pub(crate) fn groups_of(&self, user: UserId) -> Vec<GroupId> {
+        let theirs = (user, GroupId(0))..=(user, GroupId(u64::MAX));
+        let true_ones =
+            self.memberships.range(theirs).filter(|(at, heard)| self.holds(at, **heard));
+        true_ones.map(|((_, group), _)| *group).collect()
+    }
+
+    fn holds(&self, (_, group): &(UserId, GroupId), heard: u64) -> bool {
+        self.groups.get(group).is_some_and(|life| life.since <= heard)
+    }
+
+    fn knows(&self, group: GroupId, version: u64) -> bool {
+        self.groups.get(&group).is_some_and(|life| life.version >= version)
+    }
+
+    fn found(&mut self, group: GroupId, owner: UserId, version: u64) {
+        if !self.knows(group, version) {
+            self.groups.insert(group, Life { since: version, version });
+            self.memberships.insert((owner, group), version);
+        }
+    }
+
+    /// O(log memberships), a dissolution too.
+    fn take(&mut self, signal: &Signal<UserId, GroupId>) -> Result<(), Gap> {
+        let &Signal { group, from, version, .. } = signal;
+        if let Event::MessagePost { .. } = signal.event {
+            // It has no version of its own.
+            return Ok(());
+        }
+        let life = self.groups.get_mut(&group).ok_or(Gap(group))?;
+        if version <= life.version {
+            return Ok(());
+        }
+        if version > life.version + 1 {
+            return Err(Gap(group));
+        }
+        life.version = version;
+        match &signal.event {
+            Event::MemberJoin => _ = self.memberships.insert((from, group), version),
+            Event::MemberLeave => _ = self.memberships.remove(&(from, group)),
+            Event::MemberKick { by } if *by != from => _ = self.memberships.remove(&(from, group)),
+            Event::HistoryPurge { .. } => _ = self.groups.remove(&group),
+            // Nobody comes or goes by those; and with a kick of all comes a purge.
+            _ => {}
+        }
+        self.sweep();
+        Ok(())
+    }
+
+    fn sweep(&mut self) {
+        for _ in 0..LOOKS {
+            let after = self.cursor.map_or(Bound::Unbounded, Bound::Excluded);
+            let next = self.memberships.range((after, Bound::Unbounded)).next();
+            self.cursor = next.map(|(at, _)| *at);
+            let Some((&at, &heard)) = next else { return };
+            if !self.holds(&at, heard) {
+                self.memberships.remove(&at);
+            }
+        }
+    }
+}
+
+/// One projection, which each shard has a thread to feed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shared(Arc<Mutex<Projection>>);
+
+impl Shared {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Projection> {
+        self.0.lock().expect("nothing under this lock panics")
+    }
+
+    /// Hears a shard's news until there are no more. `look` shows its machine, and `mine` says which
+    /// groups are its.
+    pub(crate) fn hear(
+        &self,
+        mut news: Receiver<Arc<News>>,
+        look: impl Fn() -> Machine,
+        mine: impl Fn(GroupId) -> bool,
+    ) {
+        self.catch_up(&look(), &mine);
+        loop {
+            match news.blocking_recv().as_deref() {
+                Ok(News::Missed) | Err(RecvError::Lagged(_)) => self.catch_up(&look(), &mine),
+                Ok(News::Founded { group, owner, version }) => {
+                    self.lock().found(*group, *owner, *version);
+                }
+                Ok(News::Signal(signal)) => {
+                    let taken = self.lock().take(signal);
+                    if let Err(Gap(group)) = taken {
+                        self.read(&look(), group);
+                    }
+                }
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    /// Reads all groups of a shard of which something was not heard.
+    fn catch_up(&self, machine: &Machine, mine: &impl Fn(GroupId) -> bool) {
+        let engine = machine.engine();
+        self.lock().groups.retain(|group, _| !mine(*group) || engine.group(group).is_some());
+        for (group, _) in engine.groups() {
+            self.read(machine, *group);
+        }
+    }
+
+    /// Reads a group as it is, if there is more to know of it.
+    fn read(&self, machine: &Machine, group: GroupId) {
+        let Some(state) = machine.engine().group(&group) else {
+            self.lock().groups.remove(&group);
+            return;
+        };
+        let version = state.version();
+        if self.lock().knows(group, version) {
+            return;
+        }
+        // Those who are members still are so at every moment; the others are not with the last line.
+        let mut members = state.members().map(|(user, _)| *user).peekable();
+        while members.peek().is_some() {
+            let mut projection = self.lock();
+            for user in members.by_ref().take(TOGETHER) {
+                projection.memberships.insert((user, group), version);
+            }
+        }
+        self.lock().groups.insert(group, Life { since: version, version });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use disband::{Command, Config, Quotas, Timestamp};
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+    use crate::machine::{Answer, Proposal};
+
+    const USERS: u64 = 6;
+    const GROUPS: u64 = 4;
+
+    fn command() -> impl Strategy<Value = Command<UserId, GroupId>> {
+        let user = || (0..USERS).prop_map(UserId);
+        let group = || (0..GROUPS).prop_map(GroupId);
+        prop_oneof![
+            3 => (user(), group())
+                .prop_map(|(owner, group)| Command::Create { owner, group, options: None }),
+            6 => (user(), group()).prop_map(|(user, group)| Command::Join { user, group }),
+            2 => (user(), group())
+                .prop_map(|(user, group)| Command::Leave { user, group, stint: None }),
+            1 => (user(), group(), user())
+                .prop_map(|(by, group, user)| Command::Kick { by, group, user }),
+            1 => (user(), group(), user())
+                .prop_map(|(owner, group, user)| Command::Transfer { owner, group, user }),
+            1 => (user(), group())
+                .prop_map(|(author, group)| Command::Post { author, group, message: "x".into() }),
+            1 => user().prop_map(|user| Command::LeaveAll { user }),
+        ]
+    }
+
+    /// What becomes of a command's news on its way.
+    #[derive(Debug, Clone)]
+    enum Fate {
+        Told,
+        Lost,
+        /// Something from before comes again.
+        Again(Index),
+    }
+
+    fn fate() -> impl Strategy<Value = Fate> {
+        prop_oneof![
+            4 => Just(Fate::Told),
+            1 => Just(Fate::Lost),
+            2 => any::<Index>().prop_map(Fate::Again),
+        ]
+    }
+
+    struct World {
+        machine: Machine,
+        projection: Shared,
+        told: Vec<News>,
+    }
+
+    impl World {
+        fn new() -> World {
+            // An id may be used again at once.
+            let config = Config { quotas: Quotas::UNLIMITED, tombstone_ms: 0, ..Config::default() };
+            let machine = Machine::new(config);
+            World { machine, projection: Shared::default(), told: Vec::new() }
+        }
+
+        fn carry_out(&mut self, nth: u64, command: Command<UserId, GroupId>) -> Vec<News> {
+            let Answer::Opened(session) = self.machine.apply(Proposal::Open).answer else {
+                panic!()
+            };
+            let at = Timestamp(nth * 1000);
+            self.machine.apply(Proposal::Do { at, session, serial: 1, command }).news
+        }
+
+        fn tell(&self, news: &News) {
+            match news {
+                News::Founded { group, owner, version } => {
+                    self.projection.lock().found(*group, *owner, *version);
+                }
+                News::Signal(signal) => {
+                    let taken = self.projection.lock().take(signal);
+                    if let Err(Gap(group)) = taken {
+                        self.projection.read(&self.machine, group);
+                    }
+                }
+                News::Missed => unreachable!("a machine tells no such thing"),
+            }
+        }
+
+        fn same(&self) {
+            for user in (0..USERS).map(UserId) {
+                let mut groups: Vec<_> =
+                    self.machine.engine().groups_of(&user).map(|(group, _)| *group).collect();
+                groups.sort_unstable();
+                assert_eq!(self.projection.lock().groups_of(user), groups, "of {user}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_heard_in_order_is_known_at_once(commands in prop::collection::vec(command(), 1..120)) {
+            let mut world = World::new();
+            for (nth, command) in (1..).zip(commands) {
+                for news in world.carry_out(nth, command) {
+                    world.tell(&news);
+                }
+                world.same();
+            }
+        }
+
+        #[test]
+        fn what_is_lost_or_comes_again_does_no_harm(
+            commands in prop::collection::vec((command(), fate()), 1..120),
+        ) {
+            let mut world = World::new();
+            for (nth, (command, fate)) in (1..).zip(commands) {
+                let news = world.carry_out(nth, command);
+                if !matches!(fate, Fate::Lost) {
+                    news.iter().for_each(|news| world.tell(news));
+                }
+                world.told.extend(news);
+                if let (Fate::Again(index), false) = (fate, world.told.is_empty()) {
+                    let from = index.index(world.told.len());
+                    world.told[from..].iter().for_each(|news| world.tell(news));
+                }
+            }
+            world.projection.catch_up(&world.machine, &|_| true);
+            world.same();
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_group_is_swept_as_others_come() {
+        let mut world = World::new();
+        let mut nth = 0;
+        let mut told = |world: &mut World, command| {
+            nth += 1;
+            for news in world.carry_out(nth, command) {
+                world.tell(&news);
+            }
+        };
+        let (group, other) = (GroupId(1), GroupId(2));
+        told(&mut world, Command::Create { owner: UserId(0), group, options: None });
+        for user in (1..100).map(UserId) {
+            told(&mut world, Command::Join { user, group });
+        }
+        told(&mut world, Command::Leave { user: UserId(0), group, stint: None });
+        assert!(world.projection.lock().memberships.len() > 90, "the end itself walks nobody");
+        told(&mut world, Command::Create { owner: UserId(0), group: other, options: None });
+        for user in (1..60).map(UserId) {
+            told(&mut world, Command::Join { user, group: other });
+        }
+        assert_eq!(world.projection.lock().memberships.len(), 60);
+    }
+}
