@@ -1,13 +1,17 @@
 //! What three replicas on this machine take: to compare with one another, not with other machines.
 
 use std::env;
+use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use disband::{Command, GroupId, UserId};
-use disband_cluster::{Local, Shard};
+use disband::{Command, Config, GroupId, Quotas, Timestamp, UserId};
+use disband_cluster::{Answer, Local, Machine, Proposal, Replica, Shard, TypeConfig, teller};
 use hdrhistogram::Histogram;
+use openraft::storage::RaftStateMachine;
+use openraft::{CommittedLeaderId, Entry, EntryPayload, LogId, RaftSnapshotBuilder};
 use tokio::sync::Barrier;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -41,7 +45,8 @@ pub(crate) async fn measure(members: u64) -> Result<(), Failure> {
         }
     }
     println!("\nno answer for, at a leader's death (64 clients, five deaths): {}", gaps().await?);
-    large(members).await
+    large(members).await?;
+    alone(members).await
 }
 
 fn start(shards: Shard, more: &[&str]) -> Result<Local, Failure> {
@@ -91,17 +96,18 @@ impl Talk {
         Ok(Talk { over, answered, clients: talking })
     }
 
-    /// The longest time without an answer to anybody, until `over`.
+    /// The longest time without an answer to anybody, until `over`; looked at every millisecond or two,
+    /// so no less than that.
     async fn longest_gap(&self, over: impl Fn() -> bool) -> Duration {
         let (mut last, mut since) = (0, Instant::now());
         let mut longest = Duration::ZERO;
         while !over() {
+            sleep(Duration::from_millis(1)).await;
+            longest = longest.max(since.elapsed());
             let now = self.answered.load(Ordering::Relaxed);
             if now != last {
                 (last, since) = (now, Instant::now());
             }
-            longest = longest.max(since.elapsed());
-            sleep(Duration::from_millis(1)).await;
         }
         longest
     }
@@ -187,5 +193,87 @@ async fn large(members: u64) -> Result<(), Failure> {
          after {:.1} ms (median)",
         times.value_at_quantile(0.5) as f64 / 1000.0
     );
+    Ok(())
+}
+
+/// One replica's machine without network or log: how long each message holds it, while a snapshot of two
+/// groups of so many members is written and while none is.
+async fn alone(members: u64) -> Result<(), Failure> {
+    const SNAPSHOTS: u32 = 20;
+    let mut machine = Machine::new(Config { quotas: Quotas::UNLIMITED, ..Config::default() });
+    let Answer::Opened(session) = machine.apply(Proposal::Open).answer else { unreachable!() };
+    let mut serial = 0;
+    let mut next = |command| {
+        serial += 1;
+        Proposal::Do { at: Timestamp(serial), session, serial, command }
+    };
+    let groups = [GroupId(1), GroupId(2)];
+    for group in groups {
+        machine.apply(next(Command::Create { owner: OWNER, group, options: None }));
+        for user in (2..=members).map(UserId) {
+            machine.apply(next(Command::Join { user, group }));
+        }
+    }
+    let mut clones = Histogram::<u64>::new(3)?;
+    for _ in 0..10_000 {
+        let since = Instant::now();
+        let clone = black_box(&machine).clone();
+        clones.record(since.elapsed().as_nanos() as u64)?;
+        drop(clone);
+    }
+
+    let folder = tempfile::tempdir()?;
+    let mut replica = Replica::open(folder.path(), machine, teller())?;
+    let mut index = 0;
+    let mut post = async |replica: &mut Replica, times: &mut Histogram<u64>| {
+        index += 1;
+        let log_id = LogId::new(CommittedLeaderId::new(1, 1), index);
+        let [group, _] = groups;
+        let message = "how do you do".into();
+        let proposal = next(Command::Post { author: OWNER, group, message });
+        let entry = Entry::<TypeConfig> { log_id, payload: EntryPayload::Normal(vec![proposal]) };
+        let since = Instant::now();
+        replica.apply([entry]).await?;
+        times.record(since.elapsed().as_nanos() as u64)?;
+        // Some ten thousand a second.
+        thread::sleep(Duration::from_micros(50));
+        Ok::<_, Failure>(())
+    };
+    let (mut without, mut with) = (Histogram::new(3)?, Histogram::new(3)?);
+    let end = Instant::now() + LONG;
+    while Instant::now() < end {
+        post(&mut replica, &mut without).await?;
+    }
+    let mut builder = replica.get_snapshot_builder().await;
+    let built = tokio::spawn(async move {
+        let since = Instant::now();
+        for _ in 0..SNAPSHOTS {
+            builder.build_snapshot().await?;
+        }
+        Ok::<_, Failure>(since.elapsed() / SNAPSHOTS)
+    });
+    while !built.is_finished() {
+        post(&mut replica, &mut with).await?;
+    }
+    let took = built.await??;
+    let us = |times: &Histogram<u64>, quantile| times.value_at_quantile(quantile) as f64 / 1000.0;
+    println!(
+        "\na clone of the machine takes {:.2} µs (median), {:.1} µs at most of 10,000; a snapshot of {} \
+         memberships was written in {took:.1?}\n",
+        us(&clones, 0.5),
+        us(&clones, 1.0),
+        2 * members
+    );
+    println!("| a message, carried out by the machine | p50 | p99.9 | slowest | of |");
+    println!("| --- | --- | --- | --- | --- |");
+    for (when, times) in [("before any snapshot", &without), ("while one is written", &with)] {
+        println!(
+            "| {when} | {:.1} µs | {:.1} µs | {:.0} µs | {} |",
+            us(times, 0.5),
+            us(times, 0.999),
+            us(times, 1.0),
+            times.len()
+        );
+    }
     Ok(())
 }
