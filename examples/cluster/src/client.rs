@@ -9,7 +9,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::machine::{Answer, SessionId};
-use crate::wire::{self, Ask, Connection, Consistency, Digest, Request, Response, Seen, Shard};
+use crate::slots::{Shard, shard_of};
+use crate::wire::{self, Ask, Connection, Consistency, Digest, Request, Response, Seen};
 
 /// How long one attempt may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -17,29 +18,16 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long to wait before the next one, where nobody could say who leads.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Over how many slots groups are spread. Shards take slots in turn, so that their number may once be
-/// another without every group's having to move.
-pub const SLOTS: u16 = 1024;
-
-/// The slot of a group: the first two bytes of the BLAKE3 hash of its id's eight (little-endian, both),
-/// modulo 1,024. Written down, as it must be the same everywhere and for good.
-#[must_use]
-pub fn slot(group: GroupId) -> u16 {
-    let hash = blake3::hash(&group.0.to_le_bytes());
-    let [low, high, ..] = *hash.as_bytes();
-    u16::from_le_bytes([low, high]) % SLOTS
-}
-
-/// The shard that a group lives in.
-#[must_use]
-pub fn shard_of(group: GroupId, shards: Shard) -> Shard {
-    slot(group) % shards
-}
-
-/// Nobody has answered in time. Whether the command was, or will be, carried out is not known.
+/// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no answer in time: whether it was done is not known")]
-pub struct Unanswered;
+pub enum Unanswered {
+    /// Nobody has answered in time. Whether the command was, or will be, carried out is not known.
+    #[error("no answer in time: whether it was done is not known")]
+    Late,
+    /// It was turned away at the door. It was not carried out, and will not be.
+    #[error("refused: {0}")]
+    Refused(String),
+}
 
 /// A client: a session in each shard that it uses, one command at a time.
 #[derive(Debug)]
@@ -56,7 +44,7 @@ impl Client {
     /// Of a cluster with these replicas and so many shards.
     #[must_use]
     pub fn new(replicas: &BTreeMap<u64, String>, shards: Shard) -> Self {
-        let connection = |(id, address): (&u64, &String)| (*id, Connection::new(address.clone()));
+        let connection = |(id, address): (&u64, &String)| (*id, Connection::new(address));
         Client {
             connections: replicas.iter().map(connection).collect(),
             shards,
@@ -70,17 +58,15 @@ impl Client {
     ///
     /// # Errors
     /// No answer came in time. Whether it was done stays unknown: the next command begins a session of
-    /// its own.
+    /// its own. Or it was refused: because it is too long, or of no one group.
     pub async fn send(&mut self, command: Command<UserId, GroupId>) -> Result<Answer, Unanswered> {
-        let shard = command.group().map_or(0, |group| shard_of(*group, self.shards));
-        self.send_to(shard, command).await
+        let Some(group) = command.group() else {
+            return Err(Unanswered::Refused("it is of no one group".into()));
+        };
+        self.send_to(shard_of(*group, self.shards), command).await
     }
 
-    /// Carries out a command in one shard: for those that are not of one group.
-    ///
-    /// # Errors
-    /// No answer came in time.
-    pub async fn send_to(
+    async fn send_to(
         &mut self,
         shard: Shard,
         command: Command<UserId, GroupId>,
@@ -89,7 +75,7 @@ impl Client {
             Some(&(session, serial)) => (session, serial),
             None => match self.until_answered(shard, Ask::Open).await? {
                 Response::Answer(Answer::Opened(session)) => (session, 0),
-                _ => return Err(Unanswered),
+                other => return Err(unexpected(&other)),
             },
         };
         let serial = serial + 1;
@@ -103,7 +89,7 @@ impl Client {
                 }
                 Ok(answer)
             }
-            _ => Err(Unanswered),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -129,7 +115,7 @@ impl Client {
         for shard in 0..self.shards {
             match self.until_answered(shard, Ask::Groups { user }).await? {
                 Response::Groups(more) => groups.extend(more),
-                _ => return Err(Unanswered),
+                other => return Err(unexpected(&other)),
             }
         }
         groups.sort_unstable();
@@ -145,9 +131,9 @@ impl Client {
         replica: u64,
         user: UserId,
     ) -> Result<Vec<GroupId>, Unanswered> {
-        match self.ask(replica, &Request::GroupsHeard { user }).await {
-            Some(Response::Groups(groups)) => Ok(groups),
-            _ => Err(Unanswered),
+        match self.ask(replica, &Request::GroupsHeard { user }).await? {
+            Response::Groups(groups) => Ok(groups),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -161,11 +147,12 @@ impl Client {
         shard: Shard,
         user: UserId,
     ) -> Result<Follower, Unanswered> {
-        let connection = self.connections.get(&replica).ok_or(Unanswered)?;
+        let connection = self.connections.get(&replica).ok_or(Unanswered::Late)?;
         let request = Request::Follow { shard, user };
         match timeout(PATIENCE, connection.open(&request)).await {
             Ok(Ok((stream, Response::Following))) => Ok(Follower { stream }),
-            _ => Err(Unanswered),
+            Ok(Ok((_, other))) => Err(unexpected(&other)),
+            Ok(Err(_)) | Err(_) => Err(Unanswered::Late),
         }
     }
 
@@ -178,7 +165,7 @@ impl Client {
         let ask = Ask::Read { group, consistency: Consistency::Linearizable };
         match self.until_answered(shard, ask).await? {
             Response::Seen(seen) => Ok(seen),
-            _ => Err(Unanswered),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -193,9 +180,9 @@ impl Client {
     ) -> Result<Option<Seen>, Unanswered> {
         let shard = shard_of(group, self.shards);
         let ask = Ask::Read { group, consistency: Consistency::Local };
-        match self.ask(replica, &Request::In(shard, ask)).await {
-            Some(Response::Seen(seen)) => Ok(seen),
-            _ => Err(Unanswered),
+        match self.ask(replica, &Request::In(shard, ask)).await? {
+            Response::Seen(seen) => Ok(seen),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -204,9 +191,9 @@ impl Client {
     /// # Errors
     /// It did not answer.
     pub async fn digest(&mut self, replica: u64, shard: Shard) -> Result<Digest, Unanswered> {
-        match self.ask(replica, &Request::In(shard, Ask::Digest)).await {
-            Some(Response::Digest(digest)) => Ok(digest),
-            _ => Err(Unanswered),
+        match self.ask(replica, &Request::In(shard, Ask::Digest)).await? {
+            Response::Digest(digest) => Ok(digest),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -215,9 +202,9 @@ impl Client {
     /// # Errors
     /// It did not answer.
     pub async fn compact(&mut self, replica: u64, shard: Shard) -> Result<(), Unanswered> {
-        match self.ask(replica, &Request::In(shard, Ask::Compact)).await {
-            Some(Response::Compacting) => Ok(()),
-            _ => Err(Unanswered),
+        match self.ask(replica, &Request::In(shard, Ask::Compact)).await? {
+            Response::Compacting => Ok(()),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -226,10 +213,9 @@ impl Client {
     /// # Errors
     /// Nobody says so in time.
     pub async fn leader(&mut self, shard: Shard) -> Result<u64, Unanswered> {
-        // To read what is certain, it has to be asked.
-        let nowhere = Ask::Read { group: GroupId(0), consistency: Consistency::Linearizable };
-        self.until_answered(shard, nowhere).await?;
-        self.leaders.get(&shard).copied().ok_or(Unanswered)
+        // Who can answer this is it.
+        self.until_answered(shard, Ask::Groups { user: UserId(0) }).await?;
+        self.leaders.get(&shard).copied().ok_or(Unanswered::Late)
     }
 
     /// What all replicas hold, once they have applied the same.
@@ -264,11 +250,12 @@ impl Client {
             }
             sleep(PAUSE).await;
         }
-        Err(Unanswered)
+        Err(Unanswered::Late)
     }
 
-    async fn ask(&mut self, replica: u64, request: &Request) -> Option<Response> {
-        self.connections.get_mut(&replica)?.ask(request, PATIENCE).await.ok()
+    async fn ask(&self, replica: u64, request: &Request) -> Result<Response, Unanswered> {
+        let connection = self.connections.get(&replica).ok_or(Unanswered::Late)?;
+        connection.ask(request, PATIENCE).await.map_err(|_| Unanswered::Late)
     }
 
     /// Asks whoever leads, and whoever may, until there is an answer. A time-out says nothing of
@@ -281,29 +268,39 @@ impl Client {
         while Instant::now() < end {
             let replica = match self.leaders.get(&shard) {
                 Some(leader) => *leader,
-                None => others.next().ok_or(Unanswered)?,
+                None => others.next().ok_or(Unanswered::Late)?,
             };
             match self.ask(replica, &request).await {
-                Some(Response::Elsewhere(Some(leader))) if leader != replica => {
+                Ok(Response::Elsewhere(Some(leader))) if leader != replica => {
                     self.leaders.insert(shard, leader);
                 }
-                Some(Response::Elsewhere(_) | Response::Unknown(_)) | None => {
+                Ok(Response::Refused(why)) => return Err(Unanswered::Refused(why)),
+                Ok(Response::Elsewhere(_) | Response::Unknown(_)) | Err(_) => {
                     self.leaders.remove(&shard);
                     sleep(PAUSE).await;
                 }
-                Some(answer) => {
+                Ok(answer) => {
                     self.leaders.insert(shard, replica);
                     return Ok(answer);
                 }
             }
         }
-        Err(Unanswered)
+        Err(Unanswered::Late)
     }
 }
 
-/// Signals as they come. At its end, whatever the cause, there may have been others: read the state, and
-/// follow again, here or at another replica. A signal that comes again has the key that it had, and a
-/// gap shows in the versions.
+/// An answer to something else tells nothing.
+fn unexpected(response: &Response) -> Unanswered {
+    match response {
+        Response::Refused(why) => Unanswered::Refused(why.clone()),
+        _ => Unanswered::Late,
+    }
+}
+
+/// Signals as they come. At its end, whatever the cause, there may be others that are not told: follow again,
+/// here or at another replica, and **then** read the state; what comes at or below the version that was read
+/// is in it. In the other order, what happens between the two would be missed. A signal that comes again has
+/// the key that it had.
 #[derive(Debug)]
 pub struct Follower {
     stream: TcpStream,
@@ -316,26 +313,5 @@ impl Follower {
             Ok(Some(Response::Signal(text))) => Some(text),
             _ => None,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Groups would be looked for where they are not, were it another.
-    #[test]
-    fn the_slots_are_written_down() {
-        let slots = [0, 1, 2, 6_228_482, u64::MAX].map(|id| slot(GroupId(id)));
-        assert_eq!(slots, [113, 282, 490, 834, 371]);
-    }
-
-    #[test]
-    fn shards_share_the_groups_evenly() {
-        let mut counts = [0u32; 4];
-        for id in 0..10_000 {
-            counts[usize::from(shard_of(GroupId(id), 4))] += 1;
-        }
-        assert!(counts.iter().all(|count| (2_300..2_700).contains(count)), "{counts:?}");
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 use crate::client::Client;
-use crate::wire::Shard;
+use crate::slots::Shard;
 
 /// Three replicas in three processes.
 pub struct Local {
@@ -34,7 +34,8 @@ impl Local {
         let more = more.iter().map(ToString::to_string).collect();
         let mut local = Local { binary, folder, replicas, shards, more, running: BTreeMap::new() };
         for id in 1..=3 {
-            local.restart(id)?;
+            // One of them makes it a cluster, once.
+            local.spawn(id, if id == 1 { &["--found"] } else { &[] })?;
         }
         Ok(local)
     }
@@ -51,11 +52,16 @@ impl Local {
         Client::new(&self.replicas, self.shards)
     }
 
-    /// Starts a replica that was killed, with what it had on disk.
+    /// Starts a replica with what it has on disk, having killed it if it was not.
     ///
     /// # Errors
     /// The process can't be started.
     pub fn restart(&mut self, id: u64) -> io::Result<()> {
+        self.kill(id)?;
+        self.spawn(id, &[])
+    }
+
+    fn spawn(&mut self, id: u64, more: &[&str]) -> io::Result<()> {
         let replicas: Vec<_> =
             self.replicas.iter().map(|(id, address)| format!("{id}={address}")).collect();
         let mut command = Command::new(&self.binary);
@@ -64,6 +70,7 @@ impl Local {
             .args(["--shards", &self.shards.to_string(), "--folder"])
             .arg(self.folder.path().join(id.to_string()))
             .args(&self.more)
+            .args(more)
             .stdin(Stdio::null());
         self.running.insert(id, command.spawn()?);
         Ok(())

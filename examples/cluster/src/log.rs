@@ -1,11 +1,13 @@
 //! A replica's log on disk, in `redb`: entries, the vote, what was committed.
 //!
-//! What is appended is readable at once, from memory, and is synced by a thread of its own, which takes
-//! all that has come together meanwhile into one transaction.
+//! What is appended is readable at once, from memory, and is synced by a thread of its own. What nobody
+//! waits for, as how far entries are committed, has no sync of its own: it goes with the next entries.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::fs::File;
 use std::io;
+use std::mem;
 use std::ops::RangeBounds;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
@@ -16,28 +18,32 @@ use openraft::{LogState, RaftLogReader};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::oneshot;
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
+use tokio::task::spawn_blocking;
 
 use crate::types::{Entry, LogId, StorageError, StorageIOError, TypeConfig, Vote};
 
 const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
 const MARKS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("marks");
 
-/// How many writes are taken into one transaction at most.
-const TOGETHER: usize = 1024;
+/// How many bytes of entries are given at once, if there is more than one: they are sent to another replica
+/// in one call, which may take no longer than a heartbeat.
+const AT_ONCE: usize = 1 << 20;
 
 /// Whether the log waits for the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// An entry is answered for when it is synced.
     Synced,
-    /// An entry is answered for before that: to see what syncing costs, not to rely on.
+    /// An entry is answered for before that, and is gone if the process is killed: to see what syncing
+    /// costs, not to rely on. A vote is synced all the same, and with it what was before it.
     Lazy,
 }
 
 /// Why a log can't be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub(crate) enum OpenError {
     /// The database says no.
     #[error("{0}")]
     Database(#[from] redb::Error),
@@ -51,7 +57,7 @@ pub enum OpenError {
 
 /// A handle to the log; all of its clones are of the same one.
 #[derive(Clone)]
-pub struct Log {
+pub(crate) struct Log {
     state: Arc<Mutex<State>>,
     writer: mpsc::Sender<Write>,
 }
@@ -59,10 +65,16 @@ pub struct Log {
 /// What the log holds, written or about to be.
 #[derive(Default)]
 struct State {
-    entries: BTreeMap<u64, Entry>,
+    entries: BTreeMap<u64, Held>,
     purged: Option<LogId>,
     vote: Option<Vote>,
     committed: Option<LogId>,
+}
+
+struct Held {
+    entry: Entry,
+    /// How long it is when it is written.
+    bytes: usize,
 }
 
 struct Write {
@@ -74,8 +86,8 @@ enum Change {
     Append(Vec<(u64, Vec<u8>)>),
     /// Removes the entries from this index on.
     Truncate(u64),
-    /// Removes the entries up to this one.
-    Purge(u64, Vec<u8>),
+    /// Removes the entries up to this one, which are in a snapshot.
+    Purge(LogId),
     Mark(&'static str, Vec<u8>),
 }
 
@@ -87,17 +99,35 @@ enum Done {
 }
 
 impl Log {
-    /// Opens the log in a file, making it if there is none.
+    /// Opens the log of this replica in a file, making it if there is none. `kept` tells which is the
+    /// last entry that is in a snapshot on disk: openraft purges what it has a snapshot of, but does not
+    /// wait until that is written.
+    ///
+    /// If the replica led, it stands for election like any other, with an entry of its own to tell how
+    /// much is committed. openraft would let it go on to lead, and it would answer linearisable reads from
+    /// what it knew to be committed when it went, which is less than it had answered for.
     ///
     /// # Errors
     /// The file is no log of ours, or can't be read.
-    pub fn open(path: &Path, durability: Durability) -> Result<Log, OpenError> {
+    pub(crate) fn open(
+        id: u64,
+        path: &Path,
+        durability: Durability,
+        kept: watch::Receiver<Option<LogId>>,
+    ) -> Result<Log, OpenError> {
         let database = Database::create(path).map_err(redb::Error::from)?;
-        let state = read(&database)?;
+        if let Some(folder) = path.parent() {
+            File::open(folder)?.sync_all()?;
+        }
+        let mut state = read(&database)?;
+        if let Some(vote) = &mut state.vote
+            && vote.leader_id.voted_for() == Some(id)
+        {
+            vote.committed = false;
+        }
         let (writer, writes) = mpsc::channel();
-        thread::Builder::new()
-            .name("log".into())
-            .spawn(move || write_all(&database, durability, &writes))?;
+        let disk = Disk { database, durability, kept, runtime: Handle::current() };
+        thread::Builder::new().name("log".into()).spawn(move || disk.write_all(&writes))?;
         Ok(Log { state: Arc::new(Mutex::new(state)), writer })
     }
 
@@ -133,7 +163,8 @@ fn read(database: &Database) -> Result<State, OpenError> {
     let entries = transaction.open_table(ENTRIES).map_err(redb::Error::from)?;
     for entry in entries.iter().map_err(redb::Error::from)? {
         let (index, bytes) = entry.map_err(redb::Error::from)?;
-        state.entries.insert(index.value(), postcard::from_bytes(bytes.value())?);
+        let (entry, bytes) = (postcard::from_bytes(bytes.value())?, bytes.value().len());
+        state.entries.insert(index.value(), Held { entry, bytes });
     }
     let marks = transaction.open_table(MARKS).map_err(redb::Error::from)?;
     state.vote = mark(&marks, "vote")?;
@@ -150,63 +181,80 @@ fn mark<T: DeserializeOwned>(
     Ok(found.map(|bytes| postcard::from_bytes(bytes.value())).transpose()?)
 }
 
-/// The log's thread: it ends with the last handle, and the file is then closed.
-fn write_all(database: &Database, durability: Durability, writes: &mpsc::Receiver<Write>) {
-    while let Ok(first) = writes.recv() {
-        let mut together = vec![first];
-        together.extend(writes.try_iter().take(TOGETHER));
-        let (changes, waiting): (Vec<_>, Vec<_>) =
-            together.into_iter().map(|write| (write.change, write.done)).unzip();
-        let result = transact(database, durability, changes);
-        let failed = result.is_err();
-        for done in waiting {
-            let result = match &result {
-                Ok(()) => Ok(()),
-                Err(error) => Err(io::Error::other(error.to_string())),
-            };
-            match done {
-                Done::Flushed(callback) => callback.log_io_completed(result),
-                Done::Reply(reply) => _ = reply.send(result),
-                Done::Nobody => {}
-            }
-        }
-        if failed {
-            // Nothing may be written past what was not.
-            return;
-        }
-    }
+/// The log's thread's part: it ends with the last handle, and the file is then closed.
+struct Disk {
+    database: Database,
+    durability: Durability,
+    kept: watch::Receiver<Option<LogId>>,
+    runtime: Handle,
 }
 
-fn transact(
-    database: &Database,
-    durability: Durability,
-    changes: Vec<Change>,
-) -> Result<(), redb::Error> {
-    let mut transaction = database.begin_write()?;
-    if durability == Durability::Lazy {
-        transaction.set_durability(redb::Durability::None)?;
-    }
-    {
-        let mut entries = transaction.open_table(ENTRIES)?;
-        let mut marks = transaction.open_table(MARKS)?;
-        for change in changes {
-            match change {
-                Change::Append(new) => {
-                    for (index, bytes) in new {
-                        entries.insert(index, &*bytes)?;
-                    }
+impl Disk {
+    fn write_all(mut self, writes: &mpsc::Receiver<Write>) {
+        let mut together = Vec::new();
+        while let Ok(write) = writes.recv() {
+            together.push(write);
+            together.extend(writes.try_iter());
+            if together.iter().all(|write| matches!(write.done, Done::Nobody)) {
+                continue;
+            }
+            let (changes, waiting): (Vec<_>, Vec<_>) =
+                together.drain(..).map(|write| (write.change, write.done)).unzip();
+            let result = self.write(changes);
+            let failed = result.is_err();
+            for done in waiting {
+                let result = match &result {
+                    Ok(()) => Ok(()),
+                    Err(error) => Err(io::Error::other(error.to_string())),
+                };
+                match done {
+                    Done::Flushed(callback) => callback.log_io_completed(result),
+                    Done::Reply(reply) => _ = reply.send(result),
+                    Done::Nobody => {}
                 }
-                Change::Truncate(from) => entries.retain_in(from.., |_, _| false)?,
-                Change::Purge(upto, purged) => {
-                    entries.retain_in(..=upto, |_, _| false)?;
-                    marks.insert("purged", &*purged)?;
-                }
-                Change::Mark(name, bytes) => _ = marks.insert(name, &*bytes)?,
+            }
+            if failed {
+                // Nothing may be written past what was not.
+                return;
             }
         }
     }
-    transaction.commit()?;
-    Ok(())
+
+    fn write(&mut self, changes: Vec<Change>) -> Result<(), redb::Error> {
+        for change in &changes {
+            if let Change::Purge(upto) = change {
+                // And whatever comes after it waits too: it builds on that snapshot.
+                let kept = self.kept.wait_for(|kept| *kept >= Some(*upto));
+                self.runtime.block_on(kept).map_err(io::Error::other)?;
+            }
+        }
+        let mut transaction = self.database.begin_write()?;
+        let vote = |change: &Change| matches!(change, Change::Mark("vote", _));
+        if self.durability == Durability::Lazy && !changes.iter().any(vote) {
+            transaction.set_durability(redb::Durability::None)?;
+        }
+        {
+            let mut entries = transaction.open_table(ENTRIES)?;
+            let mut marks = transaction.open_table(MARKS)?;
+            for change in changes {
+                match change {
+                    Change::Append(new) => {
+                        for (index, bytes) in new {
+                            entries.insert(index, &*bytes)?;
+                        }
+                    }
+                    Change::Truncate(from) => entries.retain_in(from.., |_, _| false)?,
+                    Change::Purge(upto) => {
+                        entries.retain_in(..=upto.index, |_, _| false)?;
+                        marks.insert("purged", &*bytes(&upto))?;
+                    }
+                    Change::Mark(name, bytes) => _ = marks.insert(name, &*bytes)?,
+                }
+            }
+        }
+        transaction.commit()?;
+        Ok(())
+    }
 }
 
 impl RaftLogReader<TypeConfig> for Log {
@@ -214,7 +262,22 @@ impl RaftLogReader<TypeConfig> for Log {
         &mut self,
         range: R,
     ) -> Result<Vec<Entry>, StorageError> {
-        Ok(self.state().entries.range(range).map(|(_, entry)| entry.clone()).collect())
+        Ok(self.state().entries.range(range).map(|(_, held)| held.entry.clone()).collect())
+    }
+
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<Entry>, StorageError> {
+        let state = self.state();
+        let mut bytes = 0;
+        let some = state.entries.range(start..end).take_while(|(_, held)| {
+            let first = bytes == 0;
+            bytes += held.bytes;
+            first || bytes <= AT_ONCE
+        });
+        Ok(some.map(|(_, held)| held.entry.clone()).collect())
     }
 }
 
@@ -223,7 +286,7 @@ impl RaftLogStorage<TypeConfig> for Log {
 
     async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, StorageError> {
         let state = self.state();
-        let last = state.entries.last_key_value().map(|(_, entry)| entry.log_id);
+        let last = state.entries.last_key_value().map(|(_, held)| held.entry.log_id);
         Ok(LogState { last_purged_log_id: state.purged, last_log_id: last.or(state.purged) })
     }
 
@@ -269,8 +332,9 @@ impl RaftLogStorage<TypeConfig> for Log {
         let mut written = Vec::new();
         let mut state = self.state();
         for entry in entries {
-            written.push((entry.log_id.index, bytes(&entry)));
-            state.entries.insert(entry.log_id.index, entry);
+            let (index, bytes) = (entry.log_id.index, bytes(&entry));
+            state.entries.insert(index, Held { entry, bytes: bytes.len() });
+            written.push((index, bytes));
         }
         // Under the lock, so that writes are in the order of what is read.
         self.send(Change::Append(written), Done::Flushed(callback));
@@ -284,14 +348,112 @@ impl RaftLogStorage<TypeConfig> for Log {
             .map_err(|error| StorageIOError::write_logs(&error).into())
     }
 
+    /// Nobody waits for the disk: what is there still is in a snapshot as well.
     async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
-        {
+        let gone = {
             let mut state = self.state();
-            state.entries = state.entries.split_off(&(upto.index + 1));
             state.purged = Some(upto);
+            let rest = state.entries.split_off(&(upto.index + 1));
+            self.send(Change::Purge(upto), Done::Nobody);
+            mem::replace(&mut state.entries, rest)
+        };
+        spawn_blocking(move || drop(gone));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::{CommittedLeaderId, EntryPayload};
+
+    use super::*;
+
+    fn id(index: u64) -> LogId {
+        LogId::new(CommittedLeaderId::new(1, 1), index)
+    }
+
+    fn entry(index: u64, bytes: usize) -> Entry {
+        let command = disband::Command::Post {
+            author: disband::UserId(1),
+            group: disband::GroupId(7),
+            message: "x".repeat(bytes).into(),
+        };
+        let at = disband::Timestamp(0);
+        let proposal = crate::machine::Proposal::Do { at, session: 1, serial: 1, command };
+        Entry { log_id: id(index), payload: EntryPayload::Normal(vec![proposal]) }
+    }
+
+    async fn append(log: &Log, entries: impl IntoIterator<Item = Entry> + Send) {
+        let written = entries.into_iter().map(|entry| (entry.log_id.index, bytes(&entry)));
+        log.write(Change::Append(written.collect())).await.unwrap();
+    }
+
+    fn open(path: &Path, kept: watch::Receiver<Option<LogId>>) -> Log {
+        Log::open(1, path, Durability::Synced, kept).unwrap()
+    }
+
+    /// When the thread of the one before has ended.
+    async fn again(path: &Path) -> Log {
+        loop {
+            match Log::open(1, path, Durability::Synced, watch::channel(None).1) {
+                Err(OpenError::Database(redb::Error::DatabaseAlreadyOpen)) => {
+                    tokio::task::yield_now().await;
+                }
+                opened => return opened.unwrap(),
+            }
         }
-        self.write(Change::Purge(upto.index, bytes(&upto)))
-            .await
-            .map_err(|error| StorageIOError::write_logs(&error).into())
+    }
+
+    async fn indices(log: &mut Log, from: u64, to: u64) -> Vec<u64> {
+        let entries = log.limited_get_log_entries(from, to).await.unwrap();
+        entries.iter().map(|entry| entry.log_id.index).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_purged_stays_on_disk_until_the_snapshot_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let (kept, receiver) = watch::channel(None);
+        let mut log = open(&path, receiver);
+        append(&log, (1..=5).map(|index| entry(index, 1))).await;
+        log.purge(id(5)).await.unwrap();
+        let next = log.clone();
+        let next = tokio::spawn(async move { append(&next, [entry(6, 1)]).await });
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        assert!(!next.is_finished(), "what comes after it waits as well");
+        // The process ends here, as nobody will ever keep a snapshot.
+        let copy = folder.path().join("copy");
+        std::fs::copy(&path, &copy).unwrap();
+        assert_eq!(indices(&mut again(&copy).await, 0, 10).await, [1, 2, 3, 4, 5]);
+
+        kept.send_replace(Some(id(5)));
+        next.await.unwrap();
+        drop(log);
+        assert_eq!(indices(&mut again(&path).await, 0, 10).await, [6]);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_hears_when_there_will_be_no_snapshot() {
+        let folder = tempfile::tempdir().unwrap();
+        let (kept, receiver) = watch::channel(None);
+        let mut log = open(&folder.path().join("log"), receiver);
+        log.purge(id(5)).await.unwrap();
+        drop(kept);
+        assert!(log.save_vote(&Vote::new(1, 1)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn entries_are_given_by_the_megabyte() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let log = open(&path, watch::channel(None).1);
+        append(&log, (1..=8).map(|index| entry(index, 300_000))).await;
+        append(&log, [entry(9, 2_000_000)]).await;
+        drop(log);
+        let mut log = again(&path).await;
+        assert_eq!(indices(&mut log, 1, 10).await, [1, 2, 3]);
+        assert_eq!(indices(&mut log, 7, 10).await, [7, 8]);
+        assert_eq!(indices(&mut log, 9, 10).await, [9], "one at least");
+        assert!(indices(&mut log, 9, 9).await.is_empty());
     }
 }

@@ -128,7 +128,8 @@ impl Machine {
         &self.engine
     }
 
-    /// Carries out a proposal. O(log of everything), whatever the command.
+    /// Carries out a proposal: O(log of everything), and for `LeaveAll` so much for each of the user's
+    /// groups.
     pub fn apply(&mut self, proposal: Proposal) -> Step {
         match proposal {
             Proposal::Open => self.open().into(),
@@ -175,10 +176,7 @@ impl Machine {
             return Answer::SerialAhead.into();
         }
         self.now = self.now.max(at);
-        let founding = match &command {
-            Command::Create { owner, group, .. } => Some((*owner, *group)),
-            _ => None,
-        };
+        let group = command.group().copied();
         let result = self.engine.apply(command, self.now);
         let reply = wire::reply(&result, self.now);
         let body = serde_json::to_string(&reply).expect("a reply has string keys and no floats");
@@ -191,9 +189,8 @@ impl Machine {
         let Ok(outcome) = result else { return answer.into() };
         let ended = |news: &News| matches!(news, News::Signal(signal) if matches!(signal.event, Event::HistoryPurge { .. }));
         let mut news: Vec<_> = outcome.signals.into_iter().map(News::Signal).collect();
-        if let (Some((owner, group)), Reply::Created(stint)) = (founding, &outcome.value) {
-            // Where versions start.
-            news.push(News::Founded { group, owner, version: stint.0 });
+        if let (Some(group), Reply::Created(_)) = (group, &outcome.value) {
+            news.push(News::Founded(group));
         }
         let remains = news.iter().any(ended).then(|| Box::new(outcome.value));
         Step { answer, news, remains }
@@ -213,15 +210,48 @@ impl Machine {
         })
     }
 
-    /// Back from bytes, the engine verified.
+    /// Back from bytes, verified.
     ///
     /// # Errors
     /// They are not a machine's.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, postcard::Error> {
-        let Written { engine, sessions, uses, now } = postcard::from_bytes(bytes)?;
-        let by_use = sessions.iter().map(|(id, session)| (session.used, *id)).collect();
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReadError> {
+        let (written, rest) = postcard::take_from_bytes(bytes)?;
+        if !rest.is_empty() {
+            return Err(ReadError::Longer(rest.len()));
+        }
+        let Written { engine, sessions, uses, now } = written;
+        let mut by_use = OrdMap::new();
+        let mut before = 0;
+        for (id, session) in &sessions {
+            // A session's name is its first use, and no two uses have one number.
+            let named = before < *id && *id <= session.used && session.used <= uses;
+            if !named || by_use.insert(session.used, *id).is_some() {
+                return Err(ReadError::Session(*id));
+            }
+            before = *id;
+        }
+        if sessions.len() > SESSIONS {
+            return Err(ReadError::Sessions(sessions.len()));
+        }
         Ok(Machine { engine, sessions: sessions.into_iter().collect(), by_use, uses, now })
     }
+}
+
+/// Why bytes are not a machine's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// They don't decode, or the engine's own reader refuses them.
+    #[error("{0}")]
+    Undecodable(#[from] postcard::Error),
+    /// There are so many bytes more than there should be.
+    #[error("{0} bytes too many")]
+    Longer(usize),
+    /// This session is out of order, or was used when another was, or is to be used.
+    #[error("session {0} is out of order")]
+    Session(SessionId),
+    /// There are more sessions than are ever remembered.
+    #[error("{0} sessions, which is too many")]
+    Sessions(usize),
 }
 
 fn fingerprint(command: &Command<UserId, GroupId>) -> [u8; 16] {
@@ -289,15 +319,13 @@ mod tests {
 
     /// No signal says so, as nobody is there to hear it.
     #[test]
-    fn a_founding_is_news_with_the_version_that_the_group_has() {
+    fn a_founding_is_news() {
         let mut world = World::new();
         world.send(1, create());
         world.send(2, leave(ALICE));
         let other = Command::Create { owner: ALICE, group: GroupId(8), options: None };
         let step = world.send(3, other);
-        let [News::Founded { group, owner, version }] = step.news[..] else { panic!("{step:?}") };
-        assert_eq!((group, owner), (GroupId(8), ALICE));
-        assert_eq!(version, world.machine.engine.group(&group).unwrap().version());
+        assert!(matches!(step.news[..], [News::Founded(GroupId(8))]), "{step:?}");
         assert!(world.send(4, create()).news.is_empty(), "it was refused");
     }
 
@@ -377,5 +405,35 @@ mod tests {
         for cut in [0, 1, bytes.len() / 2, bytes.len() - 1] {
             assert!(Machine::from_bytes(&bytes[..cut]).is_err());
         }
+        assert_eq!(Machine::from_bytes(&[&*bytes, &[0]].concat()), Err(ReadError::Longer(1)));
+    }
+
+    #[test]
+    fn what_is_wrong_with_sessions_is_named() {
+        let config = Config::default();
+        let read = |uses, sessions: &[(SessionId, u64)]| {
+            let session = |&(id, used)| {
+                let answer = Answer::Opened(id);
+                (id, Session { serial: 0, fingerprint: [0; 16], answer, used })
+            };
+            let sessions = sessions.iter().map(session).collect();
+            let engine = Engine::new(config);
+            let written = Written { engine, sessions, uses, now: Timestamp(0) };
+            Machine::from_bytes(&postcard::to_stdvec(&written).unwrap())
+        };
+        assert_eq!(read(4, &[(1, 4), (2, 3)]).unwrap().by_use.get_min(), Some(&(3, 2)));
+        for (uses, sessions, wrong) in [
+            (4, &[(2, 3), (1, 4)][..], 1),
+            (4, &[(1, 3), (1, 4)], 1),
+            (4, &[(1, 3), (2, 3)], 2),
+            (4, &[(3, 2)], 3),
+            (4, &[(0, 2)], 0),
+            (4, &[(1, 5)], 1),
+        ] {
+            assert_eq!(read(uses, sessions), Err(ReadError::Session(wrong)));
+        }
+        let many = SESSIONS as u64 + 1;
+        let sessions: Vec<_> = (1..=many).map(|id| (id, id)).collect();
+        assert_eq!(read(many, &sessions), Err(ReadError::Sessions(SESSIONS + 1)));
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 use disband::{Command, Config, GroupId, Quotas, UserId};
-use disband_cluster::{Answer, Client, Durability, Local, Node, Options, Shard};
+use disband_cluster::{Answer, Client, Durability, Local, Node, Options, SLOTS, Shard};
 use tokio::time::sleep;
 
 /// Three replicas on loopback; the leader is killed at its work, and nothing is lost.
@@ -47,12 +47,15 @@ struct Replica {
     #[arg(long)]
     folder: PathBuf,
     /// How many Raft groups there are; the same for all, and for good.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(Shard).range(1..=SLOTS.into()))]
     shards: Shard,
-    /// After so many entries a snapshot is taken.
-    #[arg(long, default_value_t = 10_000)]
+    /// Make the replicas a cluster: said to one of them, when it starts for the first time.
+    #[arg(long)]
+    found: bool,
+    /// After so many entries, each of up to 256 commands, a snapshot is taken.
+    #[arg(long, default_value_t = 5_000)]
     snapshot_every: u64,
-    /// Don't wait for the disk: to see what that costs, not to rely on.
+    /// Don't wait for the disk: what was answered is gone if the process is killed. To see what it costs.
     #[arg(long)]
     lazy: bool,
 }
@@ -93,8 +96,9 @@ async fn take_part(arguments: Replica) -> Result<(), Failure> {
         snapshot_every: arguments.snapshot_every,
     })
     .await?;
-    // All of them may: the same members in each, so it is the same cluster.
-    node.found(&replicas).await?;
+    if arguments.found {
+        node.found(&replicas).await?;
+    }
     std::future::pending().await
 }
 
@@ -160,13 +164,17 @@ async fn show() -> Result<(), Failure> {
     while answered.load(Ordering::Relaxed) < COMMANDS / 2 {
         sleep(Duration::from_millis(1)).await;
     }
+    // With a session, and the leader known, there is nothing between the command and its kill.
     let mut owner = local.client();
+    let message = "goodbye".into();
+    done(&mut owner, Command::Post { author: OWNER, group: PARTY, message }).await?;
+    let leader = owner.leader(0).await?;
     let ending = tokio::spawn(async move {
         let sent = Instant::now();
         done(&mut owner, Command::Leave { user: OWNER, group: PARTY, stint: None }).await?;
         Ok::<_, Failure>(sent.elapsed())
     });
-    let leader = local.client().leader(0).await?;
+    sleep(Duration::from_millis(1)).await;
     local.kill(leader)?;
     println!("replica {leader} led, and is killed in the middle of it");
     let waited = ending.await??;

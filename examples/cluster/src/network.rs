@@ -1,6 +1,6 @@
 //! How openraft reaches the other replicas.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,22 +9,30 @@ use openraft::error::{
     Fatal, NetworkError, RPCError, RaftError, RemoteError, ReplicationClosed, StreamingError,
     Unreachable,
 };
-use openraft::network::{RPCOption, RaftNetwork, RaftNetworkFactory};
+use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
 };
 use openraft::{BasicNode, Snapshot};
+use tokio::fs::File;
 
+use crate::slots::Shard;
 use crate::types::{TypeConfig, Vote};
-use crate::wire::{Ask, Call, Connection, Request, Response, Shard};
+use crate::wire::{Call, Connection, Request, Response};
 
 /// Who can't be reached, by decree: to see what a partition does.
 pub(crate) type Severed = Arc<Mutex<BTreeSet<u64>>>;
+
+/// How long one who can't be reached is left alone. openraft sends nothing meanwhile, heartbeats neither.
+const PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Clone)]
 pub(crate) struct Network {
     pub(crate) from: u64,
     pub(crate) shard: Shard,
+    /// To each replica. The shards share them, and so do votes, reads and entries, for each of which
+    /// openraft makes a peer of its own.
+    pub(crate) connections: BTreeMap<u64, Connection>,
     pub(crate) severed: Severed,
 }
 
@@ -38,19 +46,23 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Peer;
 
     async fn new_client(&mut self, target: u64, node: &BasicNode) -> Peer {
-        let connection = Connection::new(node.addr.clone());
+        let known = self.connections.get(&target).cloned();
+        let connection = known.unwrap_or_else(|| Connection::new(&node.addr));
         Peer { network: self.clone(), target, connection }
     }
 }
 
 impl Peer {
-    async fn ask(&mut self, call: Call, patience: Duration) -> io::Result<Response> {
-        let Network { from, shard, severed } = &self.network;
+    fn request(&self, call: Call) -> io::Result<Request> {
+        let Network { from, shard, severed, .. } = &self.network;
         if severed.lock().expect("nothing under this lock panics").contains(&self.target) {
             return Err(io::ErrorKind::HostUnreachable.into());
         }
-        let request = Request::In(*shard, Ask::Peer { from: *from, call });
-        self.connection.ask(&request, patience).await
+        Ok(Request::Peer { shard: *shard, from: *from, call })
+    }
+
+    async fn ask(&self, call: Call, patience: Duration) -> io::Result<Response> {
+        self.connection.ask(&self.request(call)?, patience).await
     }
 
     fn unexpected(&self, response: &Response) -> io::Error {
@@ -58,9 +70,12 @@ impl Peer {
     }
 }
 
-/// What can't be reached is left alone for a while.
-fn unreachable<E: std::error::Error>(error: &io::Error) -> RPCError<u64, BasicNode, E> {
-    RPCError::Unreachable(Unreachable::new(error))
+/// What can't be reached is left alone for a while; who is but slow is not.
+fn failed<E: std::error::Error>(error: &io::Error) -> RPCError<u64, BasicNode, E> {
+    match error.kind() {
+        io::ErrorKind::TimedOut => RPCError::Network(NetworkError::new(error)),
+        _ => RPCError::Unreachable(Unreachable::new(error)),
+    }
 }
 
 impl RaftNetwork<TypeConfig> for Peer {
@@ -73,8 +88,8 @@ impl RaftNetwork<TypeConfig> for Peer {
             Ok(Response::Append(result)) => {
                 result.map_err(|error| RemoteError::new(self.target, error).into())
             }
-            Ok(other) => Err(unreachable(&self.unexpected(&other))),
-            Err(error) => Err(unreachable(&error)),
+            Ok(other) => Err(failed(&self.unexpected(&other))),
+            Err(error) => Err(failed(&error)),
         }
     }
 
@@ -87,8 +102,8 @@ impl RaftNetwork<TypeConfig> for Peer {
             Ok(Response::Vote(result)) => {
                 result.map_err(|error| RemoteError::new(self.target, error).into())
             }
-            Ok(other) => Err(unreachable(&self.unexpected(&other))),
-            Err(error) => Err(unreachable(&error)),
+            Ok(other) => Err(failed(&self.unexpected(&other))),
+            Err(error) => Err(failed(&error)),
         }
     }
 
@@ -100,9 +115,14 @@ impl RaftNetwork<TypeConfig> for Peer {
         option: RPCOption,
     ) -> Result<SnapshotResponse<u64>, StreamingError<TypeConfig, Fatal<u64>>> {
         let Snapshot { meta, snapshot } = snapshot;
-        let call = Call::Snapshot { vote, meta, bytes: *snapshot };
+        let sent = async {
+            let len = snapshot.metadata()?.len();
+            let request = self.request(Call::Snapshot { vote, meta, len })?;
+            let file = File::from_std(*snapshot);
+            self.connection.ask_with(&request, file, option.hard_ttl()).await
+        };
         let asked = tokio::select! {
-            asked = self.ask(call, option.hard_ttl()) => asked,
+            asked = sent => asked,
             closed = cancel => return Err(closed.into()),
         };
         match asked {
@@ -112,5 +132,9 @@ impl RaftNetwork<TypeConfig> for Peer {
             Ok(other) => Err(NetworkError::new(&self.unexpected(&other)).into()),
             Err(error) => Err(Unreachable::new(&error).into()),
         }
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::new(std::iter::repeat(PAUSE))
     }
 }

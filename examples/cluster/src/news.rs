@@ -12,14 +12,7 @@ const BACKLOG: usize = 4096;
 #[derive(Debug)]
 pub enum News {
     /// A group has begun. No signal says so: there is nobody to hear it.
-    Founded {
-        /// Which.
-        group: GroupId,
-        /// Its only member.
-        owner: UserId,
-        /// That it begins with.
-        version: u64,
-    },
+    Founded(GroupId),
     /// The engine's signal.
     Signal(Signal<UserId, GroupId>),
     /// The replica has taken over another's snapshot. What happened until then it did not see, and

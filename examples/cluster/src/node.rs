@@ -1,30 +1,35 @@
-//! A process that takes part: a replica of each shard, and a socket to be reached at.
+//! A process that takes part: a replica of each shard, and a door to ask at.
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::process::abort;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use disband::wire::VersionedFrame;
-use disband::{Config, Timestamp, UserId};
-use openraft::error::{CheckIsLeaderError, InitializeError, RaftError};
-use openraft::{BasicNode, Raft, Snapshot, SnapshotPolicy};
-use tokio::net::{TcpListener, TcpStream};
+use disband::Config;
+use openraft::error::{Fatal, InitializeError, RaftError};
+use openraft::{BasicNode, Raft, RaftMetrics, SnapshotPolicy};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::sleep;
 
-use crate::client::shard_of;
+use crate::door::{Door, Part, listen};
 use crate::log::{Durability, Log};
-use crate::machine::{Machine, Proposal};
+use crate::machine::Machine;
 use crate::network::{Network, Severed};
-use crate::news::{News, Teller, teller};
+use crate::news::teller;
 use crate::projection;
 use crate::propose::Proposer;
 use crate::replica::Replica;
-use crate::types::TypeConfig;
-use crate::wire::{self, Ask, Call, Consistency, Digest, Request, Response, Seen, Shard};
+use crate::slots::{Shard, shard_of};
+use crate::wire::Connection;
+
+type Failure = Box<dyn Error + Send + Sync>;
 
 /// What is chosen at the start of a process.
 #[derive(Debug, Clone)]
@@ -42,29 +47,22 @@ pub struct Options {
     /// The engines' configuration: part of the state, so the same everywhere. Each shard's engine has
     /// an instance number of its own, counted from this one.
     pub config: Config,
-    /// After so many entries a snapshot is taken, and the log before it goes.
+    /// After so many entries a snapshot is taken, and of the log before it half as many stay. They are in
+    /// memory too; one is up to 256 commands, or a megabyte and a bit.
     pub snapshot_every: u64,
 }
 
 /// A process that takes part.
 pub struct Node {
-    shared: Arc<Shared>,
-    /// Ends with this.
-    _listening: JoinSet<()>,
+    door: Arc<Door>,
+    /// They end with this.
+    tasks: JoinSet<()>,
 }
 
-struct Shared {
-    shards: Vec<Part>,
-    projection: projection::Shared,
-    severed: Severed,
-}
-
-/// This process's part in one shard.
-struct Part {
-    raft: Raft<TypeConfig>,
-    proposer: Proposer,
+/// One shard's state, as it was on disk.
+struct Store {
     replica: Replica,
-    news: Teller,
+    log: Log,
 }
 
 impl Node {
@@ -72,7 +70,7 @@ impl Node {
     ///
     /// # Errors
     /// The folder can't be read, or the address can't be listened on.
-    pub async fn start(options: Options) -> Result<Node, Box<dyn Error + Send + Sync>> {
+    pub async fn start(options: Options) -> Result<Node, Failure> {
         let address = options.replicas.get(&options.id).ok_or("it is not one of the replicas")?;
         let listener = TcpListener::bind(address).await?;
         let config = openraft::Config {
@@ -80,52 +78,63 @@ impl Node {
             heartbeat_interval: 100,
             election_timeout_min: 300,
             election_timeout_max: 600,
+            enable_elect: false,
             install_snapshot_timeout: 60_000,
             snapshot_policy: SnapshotPolicy::LogsSinceLast(options.snapshot_every),
             max_in_snapshot_log_to_keep: options.snapshot_every / 2,
             ..openraft::Config::default()
         };
+        let patience = Duration::from_millis(config.election_timeout_max);
         let config = Arc::new(config.validate()?);
-        let severed = Severed::default();
-        let projection = projection::Shared::default();
-        let mut shards = Vec::new();
+        same_shards(&options)?;
+        // All is read before any of it takes part.
+        let mut stores = Vec::new();
         for shard in 0..options.shards {
-            let folder = options.folder.join(shard.to_string());
-            std::fs::create_dir_all(&folder)?;
-            let instance = options.config.instance.wrapping_add(shard.into());
-            let machine = Machine::new(Config { instance, ..options.config });
-            let news = teller();
-            let replica = Replica::open(&folder, machine, news.clone())?;
-            let (projection, heard, look) = (projection.clone(), news.subscribe(), replica.look());
+            let options = options.clone();
+            stores.push(spawn_blocking(move || Store::open(&options, shard)).await??);
+        }
+        let severed = Severed::default();
+        let projection = projection::Shared::new(options.shards);
+        let connections: BTreeMap<_, _> =
+            options.replicas.iter().map(|(id, address)| (*id, Connection::new(address))).collect();
+        let (mut parts, mut tasks) = (Vec::new(), JoinSet::new());
+        for (shard, Store { replica, log }) in (0..).zip(stores) {
+            // It hears all there is: as Raft starts, it carries out what was committed once more.
+            let (projection, heard, look) =
+                (projection.clone(), replica.news().subscribe(), replica.look());
             let mine = move |group| shard_of(group, options.shards) == shard;
             thread::Builder::new()
                 .name("projection".into())
                 .spawn(move || projection.hear(heard, look, mine))?;
-            let log = Log::open(&folder.join("log"), options.durability)?;
-            let network = Network { from: options.id, shard, severed: Arc::clone(&severed) };
+            let connections = connections.clone();
+            let severed = Arc::clone(&severed);
+            let network = Network { from: options.id, shard, connections, severed };
             let config = Arc::clone(&config);
             let raft = Raft::new(options.id, config, network, log, replica.clone()).await?;
-            let proposer = Proposer::new(raft.clone());
-            shards.push(Part { raft, proposer, replica, news });
+            tasks.spawn(watch(shard, raft.metrics()));
+            parts.push(Part { proposer: Proposer::new(raft.clone()), raft, replica });
         }
-        let shared = Arc::new(Shared { shards, projection, severed });
-        let mut listening = JoinSet::new();
-        listening.spawn(listen(listener, Arc::clone(&shared)));
-        Ok(Node { shared, _listening: listening })
+        let rafts: Vec<_> = parts.iter().map(|part| part.raft.clone()).collect();
+        let door = Arc::new(Door { parts, projection, severed });
+        tasks.spawn(listen(listener, Arc::clone(&door)));
+        tasks.spawn(async move {
+            // Whoever leads may have been trying to reach this one while it was reading. To let them
+            // is better than to stand against them.
+            sleep(patience).await;
+            rafts.iter().for_each(|raft| raft.runtime_config().elect(true));
+        });
+        Ok(Node { door, tasks })
     }
 
-    /// Makes these replicas a cluster, unless they are one already. Each of them may say so, if all
-    /// name the same replicas.
+    /// Makes these replicas a cluster, unless they are one already. For one of them, once and for all:
+    /// replicas that have lost what they had would make a cluster anew, without those who have it still.
     ///
     /// # Errors
     /// openraft has stopped.
-    pub async fn found(
-        &self,
-        replicas: &BTreeMap<u64, String>,
-    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+    pub async fn found(&self, replicas: &BTreeMap<u64, String>) -> Result<(), Failure> {
         let members: BTreeMap<_, _> =
             replicas.iter().map(|(id, address)| (*id, BasicNode::new(address))).collect();
-        for Part { raft, .. } in &self.shared.shards {
+        for Part { raft, .. } in &self.door.parts {
             match raft.initialize(members.clone()).await {
                 Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}
                 Err(other) => return Err(other.into()),
@@ -136,160 +145,94 @@ impl Node {
 
     /// Who leads a shard, as far as this replica knows.
     pub async fn leader(&self, shard: Shard) -> Option<u64> {
-        self.shared.shards.get(usize::from(shard))?.raft.current_leader().await
+        self.door.parts.get(usize::from(shard))?.raft.current_leader().await
     }
 
     /// From now on nothing passes between this replica and these, either way; none, and all is as
     /// before.
     pub fn sever(&self, from: impl IntoIterator<Item = u64>) {
-        *self.shared.severed.lock().expect("nothing under this lock panics") =
+        *self.door.severed.lock().expect("nothing under this lock panics") =
             from.into_iter().collect();
     }
 
     /// Stops taking part. What was answered is on disk.
-    pub async fn stop(self) {
-        for Part { raft, .. } in &self.shared.shards {
+    pub async fn stop(mut self) {
+        for Part { raft, .. } in &self.door.parts {
             let _ = raft.shutdown().await;
         }
+        self.tasks.shutdown().await;
     }
 }
 
-async fn listen(listener: TcpListener, shared: Arc<Shared>) {
-    let mut serving = tokio::task::JoinSet::new();
-    loop {
-        if let Ok((stream, _)) = listener.accept().await {
-            let _ = stream.set_nodelay(true);
-            serving.spawn(serve(stream, Arc::clone(&shared)));
+impl Store {
+    fn open(options: &Options, shard: Shard) -> Result<Store, Failure> {
+        let folder = options.folder.join(shard.to_string());
+        fs::create_dir_all(&folder)?;
+        let instance = options.config.instance.wrapping_add(shard.into());
+        let machine = Machine::new(Config { instance, ..options.config });
+        let replica = Replica::open(&folder, machine, teller())?;
+        let kept = replica.snapshots().kept();
+        let log = Log::open(options.id, &folder.join("log"), options.durability, kept)?;
+        Ok(Store { replica, log })
+    }
+}
+
+/// Groups would be looked for where they are not, were there more or fewer shards than there were.
+fn same_shards(options: &Options) -> io::Result<()> {
+    fs::create_dir_all(&options.folder)?;
+    let path = options.folder.join("shards");
+    match fs::read_to_string(&path) {
+        Ok(text) if text == options.shards.to_string() => Ok(()),
+        Ok(text) => {
+            let folder = options.folder.display();
+            Err(io::Error::other(format!("{folder}: the number of shards is {text}, for good")))
         }
-        while serving.try_join_next().is_some() {}
-    }
-}
-
-async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
-    while let Some(bytes) = wire::receive_bytes(&mut stream).await? {
-        let response = match postcard::from_bytes(&bytes) {
-            Ok(Request::Follow { shard, user }) => return shared.tell(stream, shard, user).await,
-            Ok(Request::GroupsHeard { user }) => {
-                Response::Groups(shared.projection.lock().groups_of(user))
-            }
-            Ok(Request::In(shard, ask)) => shared.answer(shard, ask).await,
-            // At the door: it never comes near the log.
-            Err(error) => Response::Refused(error.to_string()),
-        };
-        wire::send(&mut stream, &response).await?;
-    }
-    Ok(())
-}
-
-impl Shared {
-    /// A user's signals, until one of the two goes, or there were some that can't be told: the user did
-    /// not keep up, or the replica missed them itself. Then they come again, read the state, and go on
-    /// from its version.
-    async fn tell(&self, mut stream: TcpStream, shard: Shard, user: UserId) -> io::Result<()> {
-        let Some(part) = self.shards.get(usize::from(shard)) else {
-            return wire::send(
-                &mut stream,
-                &Response::Refused(format!("there is no shard {shard}")),
-            )
-            .await;
-        };
-        let mut news = part.news.subscribe();
-        wire::send(&mut stream, &Response::Following).await?;
-        while let Ok(news) = news.recv().await {
-            match &*news {
-                News::Signal(signal) if signal.audience.contains(&user) => {
-                    let frame = VersionedFrame::from(signal);
-                    let text = serde_json::to_string(&frame).map_err(io::Error::other)?;
-                    wire::send(&mut stream, &Response::Signal(text.into())).await?;
-                }
-                News::Missed => break,
-                News::Signal(_) | News::Founded { .. } => {}
-            }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let beside = options.folder.join("shards.new");
+            fs::write(&beside, options.shards.to_string())?;
+            fs::rename(beside, path)
         }
-        Ok(())
+        Err(error) => Err(error),
     }
+}
 
-    async fn answer(&self, shard: Shard, ask: Ask) -> Response {
-        let Some(Part { raft, proposer, replica, .. }) = self.shards.get(usize::from(shard)) else {
-            return Response::Refused(format!("there is no shard {shard}"));
-        };
-        match ask {
-            Ask::Peer { from, call } => {
-                if self.severed.lock().expect("nothing under this lock panics").contains(&from) {
-                    return Response::Refused("severed".into());
-                }
-                match call {
-                    Call::Append(rpc) => Response::Append(raft.append_entries(rpc).await),
-                    Call::Vote(rpc) => Response::Vote(raft.vote(rpc).await),
-                    Call::Snapshot { vote, meta, bytes } => {
-                        let snapshot = Snapshot { meta, snapshot: Box::new(bytes) };
-                        Response::Snapshot(raft.install_full_snapshot(vote, snapshot).await)
-                    }
-                }
-            }
-            Ask::Open => proposer.propose(Proposal::Open).await,
-            Ask::Do { session, serial, command } => {
-                proposer.propose(Proposal::Do { at: now(), session, serial, command }).await
-            }
-            Ask::Read { group, consistency } => match fresh(raft, consistency).await {
-                Ok(()) => {
-                    Response::Seen(replica.machine().engine().group(&group).map(|group| Seen {
-                        version: group.version(),
-                        owner: *group.owner(),
-                        members: group.len() as u64,
-                        next_seq: group.next_seq().0,
-                    }))
-                }
-                Err(response) => response,
-            },
-            Ask::Groups { user } => match fresh(raft, Consistency::Linearizable).await {
-                Ok(()) => {
-                    let machine = replica.machine();
-                    Response::Groups(machine.engine().groups_of(&user).map(|(id, _)| *id).collect())
-                }
-                Err(response) => response,
-            },
-            Ask::Compact => match raft.trigger().snapshot().await {
-                Ok(()) => Response::Compacting,
-                Err(error) => Response::Unknown(error.to_string()),
-            },
-            Ask::Digest => {
-                let replica = replica.clone();
-                let digest = spawn_blocking(move || digest(&replica));
-                digest
-                    .await
-                    .map_or_else(|error| Response::Unknown(error.to_string()), Response::Digest)
-            }
+/// openraft's end is the process's, unless it was asked for: the door would go on to tell what was once
+/// true, and nobody would know.
+async fn watch(shard: Shard, mut metrics: watch::Receiver<RaftMetrics<u64, BasicNode>>) {
+    let why = loop {
+        if let Err(why) = &metrics.borrow_and_update().running_state {
+            break why.clone();
+        }
+        if metrics.changed().await.is_err() {
+            break Fatal::Panicked;
+        }
+    };
+    if why != Fatal::Stopped {
+        eprintln!("disband-cluster: shard {shard}: {why}");
+        abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aborts;
+
+    /// As when its disk is full, or it panics.
+    #[tokio::test]
+    async fn the_end_of_openraft_ends_the_process() {
+        if aborts::here("node::tests::the_end_of_openraft_ends_the_process") {
+            let (sender, metrics) = watch::channel(RaftMetrics::new_initial(1));
+            drop(sender);
+            watch(0, metrics).await;
         }
     }
-}
 
-/// Makes sure that what is read next is as fresh as was asked for.
-async fn fresh(raft: &Raft<TypeConfig>, consistency: Consistency) -> Result<(), Response> {
-    if consistency == Consistency::Local {
-        return Ok(());
+    #[tokio::test]
+    async fn an_end_that_was_asked_for_does_not() {
+        let (sender, metrics) = watch::channel(RaftMetrics::new_initial(1));
+        let watching = tokio::spawn(watch(0, metrics));
+        sender.send_modify(|metrics| metrics.running_state = Err(Fatal::Stopped));
+        watching.await.unwrap();
     }
-    match raft.ensure_linearizable().await {
-        Ok(_) => Ok(()),
-        Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(to))) => {
-            Err(Response::Elsewhere(to.leader_id))
-        }
-        Err(other) => Err(Response::Unknown(other.to_string())),
-    }
-}
-
-fn digest(replica: &Replica) -> Digest {
-    let (machine, applied) = replica.at();
-    let bytes = machine.to_bytes().expect("memory takes whatever is written");
-    Digest {
-        applied: applied.map(|applied| applied.index),
-        machine: blake3::hash(&bytes).into(),
-        violation: machine.engine().check().err().map(|violation| violation.to_string()),
-    }
-}
-
-/// The proposer's clock. The machine sees to it that it never goes back.
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

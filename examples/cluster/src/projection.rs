@@ -2,8 +2,8 @@
 //!
 //! Each shard's engine knows it exactly of its own groups. This is one index of them all: a projection of
 //! what the shards tell. It is idempotent by the groups' versions: what is told again changes nothing, and
-//! where a version is missing the group is read as it is now. A process that had not all of the shards, or
-//! none, would keep the same.
+//! where a version is missing, the first one for example, the group is read as it is now. A process that
+//! had not all of the shards, or none, would keep the same.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -15,22 +15,25 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::machine::Machine;
 use crate::news::News;
+use crate::slots::Shard;
 
 /// How many memberships are looked at with each news, whether they are true still.
 const LOOKS: usize = 4;
 
-/// How many members of a group are read under one lock.
+/// How many groups, or members of a group, are read under one lock.
 const TOGETHER: usize = 1000;
 
 /// The index.
 #[derive(Debug, Default)]
-pub(crate) struct Projection {
+struct Projection {
     groups: BTreeMap<GroupId, Life>,
     /// Each with the version at which it was heard of. The end of a group does not walk its members:
     /// what is of a group that has gone, or was heard before its `since`, is untrue, and goes as the
     /// cursor comes by.
     memberships: BTreeMap<(UserId, GroupId), u64>,
     cursor: Option<(UserId, GroupId)>,
+    /// How many shards have never been read yet.
+    unread: Shard,
 }
 
 /// What has been heard of a group.
@@ -38,17 +41,16 @@ pub(crate) struct Projection {
 struct Life {
     /// No membership that was heard of before this version is one.
     since: u64,
-    /// The last version.
+    /// The last version; 0 while the group is read for the first time.
     version: u64,
 }
 
-/// Something was not heard of this group.
+/// Something was not heard of a group.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Gap(GroupId);
+struct Gap;
 
 impl Projection {
-    /// The groups that a user is in. O(log memberships + groups).
-    pub(crate) fn groups_of(&self, user: UserId) -> Vec<GroupId> {
+    fn groups_of(&self, user: UserId) -> Vec<GroupId> {
         let theirs = (user, GroupId(0))..=(user, GroupId(u64::MAX));
         let true_ones =
             self.memberships.range(theirs).filter(|(at, heard)| self.holds(at, **heard));
@@ -63,13 +65,6 @@ impl Projection {
         self.groups.get(&group).is_some_and(|life| life.version >= version)
     }
 
-    fn found(&mut self, group: GroupId, owner: UserId, version: u64) {
-        if !self.knows(group, version) {
-            self.groups.insert(group, Life { since: version, version });
-            self.memberships.insert((owner, group), version);
-        }
-    }
-
     /// O(log memberships), a dissolution too.
     fn take(&mut self, signal: &Signal<UserId, GroupId>) -> Result<(), Gap> {
         let &Signal { group, from, version, .. } = signal;
@@ -77,12 +72,12 @@ impl Projection {
             // It has no version of its own.
             return Ok(());
         }
-        let life = self.groups.get_mut(&group).ok_or(Gap(group))?;
+        let life = self.groups.get_mut(&group).ok_or(Gap)?;
         if version <= life.version {
             return Ok(());
         }
         if version > life.version + 1 {
-            return Err(Gap(group));
+            return Err(Gap);
         }
         life.version = version;
         match &signal.event {
@@ -110,13 +105,26 @@ impl Projection {
     }
 }
 
-/// One projection, which each shard has a thread to feed.
-#[derive(Debug, Clone, Default)]
+/// One projection, which each shard has a thread to feed. A group is its shard's thread's alone.
+#[derive(Debug, Clone)]
 pub(crate) struct Shared(Arc<Mutex<Projection>>);
 
 impl Shared {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Projection> {
+    /// Of so many shards, of none of which anything was heard.
+    pub(crate) fn new(shards: Shard) -> Self {
+        let projection = Projection { unread: shards, ..Projection::default() };
+        Shared(Arc::new(Mutex::new(projection)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Projection> {
         self.0.lock().expect("nothing under this lock panics")
+    }
+
+    /// The groups that a user is in; `None` before all shards have been heard of. O(log memberships), and
+    /// as much for each group.
+    pub(crate) fn groups_of(&self, user: UserId) -> Option<Vec<GroupId>> {
+        let projection = self.lock();
+        (projection.unread == 0).then(|| projection.groups_of(user))
     }
 
     /// Hears a shard's news until there are no more. `look` shows its machine, and `mine` says which
@@ -128,27 +136,45 @@ impl Shared {
         mine: impl Fn(GroupId) -> bool,
     ) {
         self.catch_up(&look(), &mine);
+        self.lock().unread -= 1;
         loop {
             match news.blocking_recv().as_deref() {
                 Ok(News::Missed) | Err(RecvError::Lagged(_)) => self.catch_up(&look(), &mine),
-                Ok(News::Founded { group, owner, version }) => {
-                    self.lock().found(*group, *owner, *version);
-                }
-                Ok(News::Signal(signal)) => {
-                    let taken = self.lock().take(signal);
-                    if let Err(Gap(group)) = taken {
-                        self.read(&look(), group);
-                    }
-                }
+                Ok(told) => self.take(told, &look),
                 Err(RecvError::Closed) => return,
             }
+        }
+    }
+
+    fn take(&self, told: &News, look: impl Fn() -> Machine) {
+        match told {
+            News::Founded(group) => self.read(&look(), *group),
+            News::Signal(signal) => {
+                let taken = self.lock().take(signal);
+                if let Err(Gap) = taken {
+                    self.read(&look(), signal.group);
+                }
+            }
+            News::Missed => {}
         }
     }
 
     /// Reads all groups of a shard of which something was not heard.
     fn catch_up(&self, machine: &Machine, mine: &impl Fn(GroupId) -> bool) {
         let engine = machine.engine();
-        self.lock().groups.retain(|group, _| !mine(*group) || engine.group(group).is_some());
+        let mut after = Bound::Unbounded;
+        loop {
+            let mut projection = self.lock();
+            let known = projection.groups.range((after, Bound::Unbounded)).take(TOGETHER);
+            let known: Vec<_> = known.map(|(group, _)| *group).collect();
+            let Some(last) = known.last() else { break };
+            after = Bound::Excluded(*last);
+            for group in known {
+                if mine(group) && engine.group(&group).is_none() {
+                    projection.groups.remove(&group);
+                }
+            }
+        }
         for (group, _) in engine.groups() {
             self.read(machine, *group);
         }
@@ -161,8 +187,13 @@ impl Shared {
             return;
         };
         let version = state.version();
-        if self.lock().knows(group, version) {
-            return;
+        {
+            let mut projection = self.lock();
+            if projection.knows(group, version) {
+                return;
+            }
+            // Or what is read would be swept as that of no group, before it is all there.
+            projection.groups.entry(group).or_insert(Life { since: version, version: 0 });
         }
         // Those who are members still are so at every moment; the others are not with the last line.
         let mut members = state.members().map(|(user, _)| *user).peekable();
@@ -207,23 +238,6 @@ mod tests {
         ]
     }
 
-    /// What becomes of a command's news on its way.
-    #[derive(Debug, Clone)]
-    enum Fate {
-        Told,
-        Lost,
-        /// Something from before comes again.
-        Again(Index),
-    }
-
-    fn fate() -> impl Strategy<Value = Fate> {
-        prop_oneof![
-            4 => Just(Fate::Told),
-            1 => Just(Fate::Lost),
-            2 => any::<Index>().prop_map(Fate::Again),
-        ]
-    }
-
     struct World {
         machine: Machine,
         projection: Shared,
@@ -235,7 +249,7 @@ mod tests {
             // An id may be used again at once.
             let config = Config { quotas: Quotas::UNLIMITED, tombstone_ms: 0, ..Config::default() };
             let machine = Machine::new(config);
-            World { machine, projection: Shared::default(), told: Vec::new() }
+            World { machine, projection: Shared::new(0), told: Vec::new() }
         }
 
         fn carry_out(&mut self, nth: u64, command: Command<UserId, GroupId>) -> Vec<News> {
@@ -247,18 +261,7 @@ mod tests {
         }
 
         fn tell(&self, news: &News) {
-            match news {
-                News::Founded { group, owner, version } => {
-                    self.projection.lock().found(*group, *owner, *version);
-                }
-                News::Signal(signal) => {
-                    let taken = self.projection.lock().take(signal);
-                    if let Err(Gap(group)) = taken {
-                        self.projection.read(&self.machine, group);
-                    }
-                }
-                News::Missed => unreachable!("a machine tells no such thing"),
-            }
+            self.projection.take(news, || self.machine.clone());
         }
 
         fn same(&self) {
@@ -266,7 +269,7 @@ mod tests {
                 let mut groups: Vec<_> =
                     self.machine.engine().groups_of(&user).map(|(group, _)| *group).collect();
                 groups.sort_unstable();
-                assert_eq!(self.projection.lock().groups_of(user), groups, "of {user}");
+                assert_eq!(self.projection.groups_of(user), Some(groups), "of {user}");
             }
         }
     }
@@ -284,23 +287,71 @@ mod tests {
         }
 
         #[test]
-        fn what_is_lost_or_comes_again_does_no_harm(
-            commands in prop::collection::vec((command(), fate()), 1..120),
+        fn what_comes_again_changes_nothing(
+            commands in prop::collection::vec((command(), any::<[Index; 3]>()), 1..120),
         ) {
             let mut world = World::new();
-            for (nth, (command, fate)) in (1..).zip(commands) {
+            for (nth, (command, again)) in (1..).zip(commands) {
                 let news = world.carry_out(nth, command);
-                if !matches!(fate, Fate::Lost) {
+                news.iter().for_each(|news| world.tell(news));
+                world.told.extend(news);
+                for index in again {
+                    if !world.told.is_empty() {
+                        world.tell(&world.told[index.index(world.told.len())]);
+                        world.same();
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn what_was_lost_is_read(
+            commands in prop::collection::vec((command(), any::<bool>()), 1..120),
+        ) {
+            let mut world = World::new();
+            for (nth, (command, lost)) in (1..).zip(commands) {
+                let news = world.carry_out(nth, command);
+                if !lost {
                     news.iter().for_each(|news| world.tell(news));
                 }
                 world.told.extend(news);
-                if let (Fate::Again(index), false) = (fate, world.told.is_empty()) {
-                    let from = index.index(world.told.len());
-                    world.told[from..].iter().for_each(|news| world.tell(news));
-                }
             }
             world.projection.catch_up(&world.machine, &|_| true);
             world.same();
+            // And what was lost may come late.
+            for news in &world.told {
+                world.tell(news);
+                world.same();
+            }
+        }
+    }
+
+    /// While a group is read for the first time, other shards' groups come and go, and the cursor with
+    /// them.
+    #[test]
+    fn what_is_being_read_is_not_swept() {
+        const MEMBERS: u64 = 100_000;
+        let (large, other) = (GroupId(0), GroupId(1));
+        let (mut here, mut there) = (World::new(), World::new());
+        here.carry_out(1, Command::Create { owner: UserId(0), group: large, options: None });
+        for user in 1..MEMBERS {
+            here.carry_out(1, Command::Join { user: UserId(user), group: large });
+        }
+        there.projection = here.projection.clone();
+        let create = Command::Create { owner: UserId(0), group: other, options: None };
+        let mut news = there.carry_out(1, create);
+        std::thread::scope(|scope| {
+            let reading = scope.spawn(|| here.projection.read(&here.machine, large));
+            let mut nth = 1;
+            while !reading.is_finished() {
+                news.iter().for_each(|news| there.tell(news));
+                nth += 1;
+                let user = UserId(MEMBERS + nth);
+                news = there.carry_out(nth, Command::Join { user, group: other });
+            }
+        });
+        for user in (0..MEMBERS).map(UserId) {
+            assert!(here.projection.groups_of(user).unwrap().contains(&large), "{user} is lost");
         }
     }
 

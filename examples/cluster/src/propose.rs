@@ -17,10 +17,19 @@ use crate::wire::Response;
 /// How many commands are in one entry at most. A replica carries them out under one lock.
 const TOGETHER: usize = 256;
 
+/// How many bytes they have at most, but for the last of them: an entry goes to the other replicas in one
+/// call, which may take no longer than a heartbeat.
+const BYTES: usize = 1 << 20;
+
+/// The longest command that is taken: twice the longest message that an engine takes by default. One that
+/// the replicas can't be sent would stop them all.
+const LONGEST: usize = 128 << 10;
+
 /// How many may wait; more than these wait at the door.
 const QUEUE: usize = 4096;
 
-/// How long one write may take: a leader without a majority would wait for one for ever.
+/// How long a write may take, and how long a command waits for its own: a leader without a majority would
+/// wait for one for ever.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where the commands of one shard come together.
@@ -30,6 +39,7 @@ pub(crate) struct Proposer {
 
 struct Waiting {
     proposal: Proposal,
+    bytes: usize,
     reply: oneshot::Sender<Result<Answer, Unwritten>>,
 }
 
@@ -49,29 +59,50 @@ impl Proposer {
     }
 
     pub(crate) async fn propose(&self, proposal: Proposal) -> Response {
+        let bytes = match postcard::to_stdvec(&proposal) {
+            Ok(bytes) if bytes.len() <= LONGEST => bytes.len(),
+            Ok(bytes) => return Response::Refused(format!("{} bytes are too many", bytes.len())),
+            Err(error) => return Response::Refused(error.to_string()),
+        };
         let (reply, response) = oneshot::channel();
-        // If that task is gone it has dropped `reply`.
-        let _ = self.queue.send(Waiting { proposal, reply }).await;
-        match response.await {
-            Ok(Ok(answer)) => Response::Answer(answer),
-            Ok(Err(Unwritten::Elsewhere(leader))) => Response::Elsewhere(leader),
-            Ok(Err(Unwritten::Unknown(why))) => Response::Unknown(why),
-            Err(_) => Response::Unknown("this replica stops".into()),
+        let answered = async {
+            // If that task is gone it has dropped `reply`.
+            let _ = self.queue.send(Waiting { proposal, bytes, reply }).await;
+            response.await
+        };
+        match timeout(PATIENCE, answered).await {
+            Ok(Ok(Ok(answer))) => Response::Answer(answer),
+            Ok(Ok(Err(Unwritten::Elsewhere(leader)))) => Response::Elsewhere(leader),
+            Ok(Ok(Err(Unwritten::Unknown(why)))) => Response::Unknown(why),
+            Ok(Err(_)) => Response::Unknown("this replica stops".into()),
+            Err(late) => Response::Unknown(late.to_string()),
         }
     }
 }
 
 async fn write_all(raft: Raft<TypeConfig>, mut queue: mpsc::Receiver<Waiting>) {
-    let mut waiting = Vec::new();
-    while queue.recv_many(&mut waiting, TOGETHER).await > 0 {
+    while let Some(first) = queue.recv().await {
+        let mut bytes = first.bytes;
+        let mut together = vec![first];
+        while together.len() < TOGETHER
+            && bytes < BYTES
+            && let Ok(next) = queue.try_recv()
+        {
+            bytes += next.bytes;
+            together.push(next);
+        }
+        // Who has gone does not want to know, and comes again if they do.
+        together.retain(|waiting| !waiting.reply.is_closed());
+        if together.is_empty() {
+            continue;
+        }
         let (proposals, replies): (Vec<_>, Vec<_>) =
-            waiting.drain(..).map(|Waiting { proposal, reply }| (proposal, reply)).unzip();
+            together.into_iter().map(|waiting| (waiting.proposal, waiting.reply)).unzip();
         let answers = match write(&raft, proposals).await {
             Ok(answers) => answers.into_iter().map(Ok).collect(),
             Err(why) => vec![Err(why); replies.len()],
         };
         for (reply, answer) in replies.into_iter().zip(answers) {
-            // Who has gone does not want to know.
             let _ = reply.send(answer);
         }
     }

@@ -1,19 +1,19 @@
-//! One replica's machine, as openraft drives it, and its snapshots on disk.
+//! One replica's machine, as openraft drives it.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::abort;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use openraft::storage::RaftStateMachine;
 use openraft::{EntryPayload, RaftSnapshotBuilder, Snapshot};
-use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
 use crate::machine::{Answer, Machine, Step};
 use crate::news::{News, Teller};
+use crate::snapshots::{self, Snapshots};
 use crate::types::{
     Entry, LogId, Membership, SnapshotMeta, StorageError, StorageIOError, TypeConfig,
 };
@@ -22,7 +22,7 @@ use crate::types::{
 #[derive(Clone)]
 pub struct Replica {
     state: Arc<Mutex<State>>,
-    folder: Arc<PathBuf>,
+    snapshots: Snapshots,
     news: Teller,
 }
 
@@ -32,13 +32,6 @@ struct State {
     machine: Machine,
     applied: Option<LogId>,
     membership: Membership,
-}
-
-/// What is in a snapshot's file before the machine's bytes.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    meta: SnapshotMeta,
-    machine: Vec<u8>,
 }
 
 impl Replica {
@@ -51,19 +44,12 @@ impl Replica {
     /// # Errors
     /// The snapshot can't be read.
     pub fn open(folder: &Path, machine: Machine, news: Teller) -> io::Result<Replica> {
-        let mut state = State { machine, applied: None, membership: Membership::default() };
-        if let Some(Kept { meta, machine }) = read(folder)? {
-            state = State {
-                machine: Machine::from_bytes(&machine).map_err(io::Error::other)?,
-                applied: meta.last_log_id,
-                membership: meta.last_membership,
-            };
-        }
-        Ok(Replica {
-            state: Arc::new(Mutex::new(state)),
-            folder: Arc::new(folder.to_owned()),
-            news,
-        })
+        let (snapshots, newest) = Snapshots::open(folder)?;
+        let state = match newest {
+            Some((meta, machine)) => State::of(meta, machine),
+            None => State { machine, applied: None, membership: Membership::default() },
+        };
+        Ok(Replica { state: Arc::new(Mutex::new(state)), snapshots, news })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -87,32 +73,27 @@ impl Replica {
         let state = self.state();
         (state.machine.clone(), state.applied)
     }
+
+    /// Where it tells what happens.
+    pub(crate) fn news(&self) -> &Teller {
+        &self.news
+    }
+
+    /// Its snapshots on disk. The log keeps what is in none.
+    pub(crate) fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
+    }
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().expect("a panic under this lock has ended the process")
 }
 
-fn read(folder: &Path) -> io::Result<Option<Kept>> {
-    match fs::read(folder.join("snapshot")) {
-        Ok(bytes) => Ok(Some(postcard::from_bytes(&bytes).map_err(io::Error::other)?)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The old one or the new one is there, whole, whatever happens.
-fn write(folder: &Path, kept: &Kept) -> io::Result<()> {
-    let beside = folder.join("snapshot.new");
-    let bytes = postcard::to_stdvec(kept).map_err(io::Error::other)?;
-    let mut file = File::create(&beside)?;
-    file.write_all(&bytes)?;
-    file.sync_all()?;
-    fs::rename(beside, folder.join("snapshot"))?;
-    File::open(folder)?.sync_all()
-}
-
 impl State {
+    fn of(meta: SnapshotMeta, machine: Machine) -> State {
+        State { machine, applied: meta.last_log_id, membership: meta.last_membership }
+    }
+
     fn apply(&mut self, entry: Entry) -> Vec<Step> {
         self.applied = Some(entry.log_id);
         match entry.payload {
@@ -169,25 +150,22 @@ impl RaftStateMachine<TypeConfig> for Replica {
         self.clone()
     }
 
-    async fn begin_receiving_snapshot(&mut self) -> Result<Box<Vec<u8>>, StorageError> {
-        Ok(Box::default())
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<File>, StorageError> {
+        let file = self.snapshots.arriving();
+        Ok(Box::new(file.map_err(|error| StorageIOError::write_snapshot(None, &error))?))
     }
 
     async fn install_snapshot(
         &mut self,
         meta: &SnapshotMeta,
-        snapshot: Box<Vec<u8>>,
+        snapshot: Box<File>,
     ) -> Result<(), StorageError> {
-        let (folder, meta) = (Arc::clone(&self.folder), meta.clone());
+        let (snapshots, meta) = (self.snapshots.clone(), meta.clone());
         let installed = spawn_blocking(move || {
-            let machine = Machine::from_bytes(&snapshot).map_err(io::Error::other)?;
-            let state = State {
-                machine,
-                applied: meta.last_log_id,
-                membership: meta.last_membership.clone(),
-            };
-            write(&folder, &Kept { meta, machine: *snapshot })?;
-            io::Result::Ok(state)
+            let bytes = snapshots::machine(*snapshot)?;
+            let machine = Machine::from_bytes(&bytes).map_err(io::Error::other)?;
+            snapshots.keep(&meta, &bytes)?;
+            io::Result::Ok(State::of(meta, machine))
         });
         let state = installed
             .await
@@ -201,10 +179,9 @@ impl RaftStateMachine<TypeConfig> for Replica {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<TypeConfig>>, StorageError> {
-        let folder = Arc::clone(&self.folder);
-        let kept = spawn_blocking(move || read(&folder)).await.map_err(io::Error::other).flatten();
-        let kept = kept.map_err(|error| StorageIOError::read_snapshot(None, &error))?;
-        Ok(kept.map(|Kept { meta, machine }| Snapshot { meta, snapshot: Box::new(machine) }))
+        let newest = self.snapshots.newest();
+        let newest = newest.map_err(|error| StorageIOError::read_snapshot(None, &error))?;
+        Ok(newest.map(|(meta, file)| Snapshot { meta, snapshot: Box::new(file) }))
     }
 }
 
@@ -213,7 +190,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Replica {
     /// beside the commands.
     async fn build_snapshot(&mut self) -> Result<Snapshot<TypeConfig>, StorageError> {
         let state = self.state().clone();
-        let folder = Arc::clone(&self.folder);
+        let snapshots = self.snapshots.clone();
         let built = spawn_blocking(move || {
             let machine = state.machine.to_bytes().map_err(io::Error::other)?;
             let snapshot_id =
@@ -223,30 +200,31 @@ impl RaftSnapshotBuilder<TypeConfig> for Replica {
                 last_membership: state.membership,
                 snapshot_id,
             };
-            let kept = Kept { meta, machine };
-            write(&folder, &kept)?;
-            io::Result::Ok(kept)
+            snapshots.keep(&meta, &machine)?;
+            // This one, or a newer one that another replica has sent.
+            snapshots.newest()?.ok_or_else(|| io::ErrorKind::NotFound.into())
         });
-        let Kept { meta, machine } = built
+        let (meta, file) = built
             .await
             .map_err(io::Error::other)
             .flatten()
             .map_err(|error| StorageIOError::write_snapshot(None, &error))?;
-        Ok(Snapshot { meta, snapshot: Box::new(machine) })
+        Ok(Snapshot { meta, snapshot: Box::new(file) })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::process::ExitStatusExt;
-    use std::{env, process, thread};
+    use std::thread;
 
     use disband::Config;
     use openraft::CommittedLeaderId;
     use openraft::testing::{StoreBuilder, Suite};
     use tempfile::TempDir;
+    use tokio::sync::watch;
 
     use super::*;
+    use crate::aborts;
     use crate::log::{Durability, Log};
     use crate::news::teller;
 
@@ -255,7 +233,9 @@ mod tests {
     impl StoreBuilder<TypeConfig, Log, Replica, TempDir> for Builder {
         async fn build(&self) -> Result<(TempDir, Log, Replica), StorageError> {
             let folder = tempfile::tempdir().unwrap();
-            let log = Log::open(&folder.path().join("log"), Durability::Synced).unwrap();
+            // It purges what it has no snapshot of.
+            let kept = watch::channel(Some(LogId::new(CommittedLeaderId::new(9, 9), u64::MAX))).1;
+            let log = Log::open(1, &folder.path().join("log"), Durability::Synced, kept).unwrap();
             let machine = Machine::new(Config::default());
             let replica = Replica::open(folder.path(), machine, teller()).unwrap();
             Ok((folder, log, replica))
@@ -268,15 +248,9 @@ mod tests {
         Suite::test_all(Builder).unwrap();
     }
 
-    /// In a process of its own, which does not outlive it.
     #[tokio::test]
     async fn a_panic_in_apply_ends_the_process() {
-        const HERE: &str = "replica::tests::a_panic_in_apply_ends_the_process";
-        const ABORTED: i32 = 6;
-        if env::var_os("PANIC").is_none() {
-            let mut again = process::Command::new(env::current_exe().unwrap());
-            let ended = again.args(["--exact", HERE]).env("PANIC", "yes").output().unwrap();
-            assert_eq!(ended.status.signal(), Some(ABORTED), "{ended:?}");
+        if !aborts::here("replica::tests::a_panic_in_apply_ends_the_process") {
             return;
         }
         let folder = tempfile::tempdir().unwrap();

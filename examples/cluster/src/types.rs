@@ -5,13 +5,13 @@ use openraft::BasicNode;
 use crate::machine::{Answer, Proposal};
 
 openraft::declare_raft_types!(
-    /// Proposals in, the answer to each out; a snapshot is a row of bytes.
+    /// Proposals in, the answer to each out; a snapshot is a file.
     pub TypeConfig:
         D = Vec<Proposal>,
         R = Vec<Answer>,
         NodeId = u64,
         Node = BasicNode,
-        SnapshotData = Vec<u8>,
+        SnapshotData = std::fs::File,
 );
 
 pub(crate) type Entry = openraft::Entry<TypeConfig>;

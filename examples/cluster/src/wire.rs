@@ -1,8 +1,8 @@
 //! What goes over the wires between replicas, and between clients and replicas: a length of four bytes,
-//! and then postcard.
+//! and then postcard. A snapshot, which may be long, comes after the frame that announces it.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use disband::{Command, GroupId, UserId};
@@ -12,23 +12,27 @@ use openraft::raft::{
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, copy_buf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::machine::{Answer, SessionId};
+use crate::slots::Shard;
 use crate::types::{SnapshotMeta, TypeConfig, Vote};
 
-/// The longest frame: a snapshot.
-const LONGEST: u32 = 1 << 30;
+/// The longest frame. Entries are sent by the megabyte, and have little more than that themselves.
+const LONGEST: u32 = 16 << 20;
 
-/// One of the Raft groups that each process takes part in.
-pub type Shard = u16;
+/// How much of a snapshot is held in memory on its way.
+const AT_ONCE: usize = 1 << 20;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
     /// Something of one shard.
     In(Shard, Ask),
+    /// From another replica of a shard.
+    Peer { shard: Shard, from: u64, call: Call },
     /// From now on, a user's signals as this replica has them: the connection is for nothing else then.
     Follow { shard: Shard, user: UserId },
     /// The groups that a user is in, of all shards, as far as this process has heard.
@@ -37,8 +41,6 @@ pub(crate) enum Request {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Ask {
-    /// From another replica.
-    Peer { from: u64, call: Call },
     /// Begin a session.
     Open,
     /// Carry out a command.
@@ -57,7 +59,12 @@ pub(crate) enum Ask {
 pub(crate) enum Call {
     Append(AppendEntriesRequest<TypeConfig>),
     Vote(VoteRequest<u64>),
-    Snapshot { vote: Vote, meta: SnapshotMeta, bytes: Vec<u8> },
+    /// Its bytes, so many, come after the frame.
+    Snapshot {
+        vote: Vote,
+        meta: SnapshotMeta,
+        len: u64,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,7 +84,7 @@ pub(crate) enum Response {
     Elsewhere(Option<u64>),
     /// Whether it was done is not known.
     Unknown(String),
-    /// What came does not decode, or is no business of this replica's.
+    /// It will not be done. What came does not decode, or is too long, or belongs to another shard.
     Refused(String),
 }
 
@@ -114,7 +121,10 @@ pub struct Digest {
     pub violation: Option<String>,
 }
 
-pub(crate) async fn send(stream: &mut TcpStream, frame: &impl Serialize) -> io::Result<()> {
+pub(crate) async fn send(
+    stream: &mut (impl AsyncWrite + Unpin),
+    frame: &impl Serialize,
+) -> io::Result<()> {
     let mut bytes = vec![0; 4];
     postcard::to_io(frame, &mut bytes).map_err(io::Error::other)?;
     let len = u32::try_from(bytes.len() - 4).map_err(io::Error::other)?;
@@ -149,53 +159,99 @@ pub(crate) async fn receive<T: DeserializeOwned>(stream: &mut TcpStream) -> io::
     postcard::from_bytes(&bytes).map(Some).map_err(invalid)
 }
 
-/// A connection to a replica, made when it is needed, and kept while it is sound.
-#[derive(Debug)]
+/// Sends a file from its beginning to its end.
+async fn send_file(stream: &mut TcpStream, file: File) -> io::Result<()> {
+    copy_buf(&mut BufReader::with_capacity(AT_ONCE, file), stream).await?;
+    Ok(())
+}
+
+/// Receives so many bytes into a file.
+pub(crate) async fn receive_file(stream: &mut TcpStream, len: u64, file: File) -> io::Result<File> {
+    let mut file = file;
+    let mut bytes = BufReader::with_capacity(AT_ONCE, stream.take(len));
+    if copy_buf(&mut bytes, &mut file).await? < len {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    file.flush().await?;
+    Ok(file)
+}
+
+/// The way to a replica: connections that are made when they are needed, and kept while they are sound.
+/// All clones share them.
+#[derive(Debug, Clone)]
 pub(crate) struct Connection {
-    address: String,
-    stream: Option<TcpStream>,
+    address: Arc<str>,
+    idle: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Connection {
-    pub(crate) fn new(address: String) -> Self {
-        Connection { address, stream: None }
+    pub(crate) fn new(address: &str) -> Self {
+        Connection { address: address.into(), idle: Arc::default() }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<TcpStream>> {
+        self.idle.lock().expect("nothing under this lock panics")
     }
 
     /// Asks, and waits for the answer for so long.
     ///
-    /// What is asked may arrive twice: if a connection that was kept turns out to be dead, it is asked
-    /// again on a new one. Everything here bears that, Raft's own messages and commands with serials.
-    pub(crate) async fn ask(
-        &mut self,
-        request: &Request,
-        patience: Duration,
-    ) -> io::Result<Response> {
-        // Taken out: one that is given up on halfway must not be used again.
-        let kept = self.stream.take();
+    /// What was sent may be sent twice: a connection that was idle may have died, and nothing says
+    /// whether what went into it came out.
+    pub(crate) async fn ask(&self, request: &Request, patience: Duration) -> io::Result<Response> {
         let asked = async {
-            if let Some(stream) = kept
-                && let Ok(done) = exchange(stream, request).await
-            {
-                return Ok(done);
+            // Taken out: one that is given up on halfway must not be used again.
+            let kept = self.idle().pop();
+            if let Some(stream) = kept {
+                if let Ok(done) = exchange(stream, request).await {
+                    return Ok(done);
+                }
+                // The others are as old, and as dead.
+                self.idle().clear();
             }
             self.open(request).await
         };
         let (stream, response) =
             timeout(patience, asked).await.unwrap_or_else(|late| Err(late.into()))?;
-        self.stream = Some(stream);
+        self.idle().push(stream);
         Ok(response)
     }
 
     /// Asks on a connection of its own.
     pub(crate) async fn open(&self, request: &Request) -> io::Result<(TcpStream, Response)> {
-        let stream = TcpStream::connect(&self.address).await?;
+        exchange(self.connect().await?, request).await
+    }
+
+    /// Asks, and sends a file with it.
+    pub(crate) async fn ask_with(
+        &self,
+        request: &Request,
+        file: File,
+        patience: Duration,
+    ) -> io::Result<Response> {
+        let asked = async {
+            let mut stream = self.connect().await?;
+            send(&mut stream, request).await?;
+            send_file(&mut stream, file).await?;
+            answer(stream).await
+        };
+        let (_, response) =
+            timeout(patience, asked).await.unwrap_or_else(|late| Err(late.into()))?;
+        Ok(response)
+    }
+
+    async fn connect(&self) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(&*self.address).await?;
         stream.set_nodelay(true)?;
-        exchange(stream, request).await
+        Ok(stream)
     }
 }
 
 async fn exchange(mut stream: TcpStream, request: &Request) -> io::Result<(TcpStream, Response)> {
     send(&mut stream, request).await?;
+    answer(stream).await
+}
+
+async fn answer(mut stream: TcpStream) -> io::Result<(TcpStream, Response)> {
     let response = receive(&mut stream).await?;
     Ok((stream, response.ok_or(io::ErrorKind::UnexpectedEof)?))
 }
