@@ -16,6 +16,7 @@
 mod aborts;
 mod client;
 mod door;
+mod free;
 mod local;
 mod log;
 mod machine;

@@ -20,8 +20,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
-use tokio::task::spawn_blocking;
 
+use crate::free;
 use crate::types::{Entry, LogId, StorageError, StorageIOError, TypeConfig, Vote};
 
 const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
@@ -357,7 +357,7 @@ impl RaftLogStorage<TypeConfig> for Log {
             self.send(Change::Purge(upto), Done::Nobody);
             mem::replace(&mut state.entries, rest)
         };
-        spawn_blocking(move || drop(gone));
+        free::later(gone);
         Ok(())
     }
 }

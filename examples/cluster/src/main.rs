@@ -27,7 +27,7 @@ struct Arguments {
 enum What {
     /// One replica, until it is killed.
     Replica(Replica),
-    /// Measures it all: some ten minutes.
+    /// Measures it all: some three minutes.
     Figures {
         /// How many members the largest group has.
         #[arg(long, default_value_t = 1_000_000)]
@@ -201,6 +201,9 @@ async fn show() -> Result<(), Failure> {
     );
     if talk.next_seq != COMMANDS || party.is_some() {
         return Err("something was lost, or done twice".into());
+    }
+    if let Some(violation) = digest.violation {
+        return Err(format!("what they hold is not sound: {violation}").into());
     }
     Ok(())
 }

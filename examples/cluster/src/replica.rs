@@ -11,6 +11,7 @@ use openraft::storage::RaftStateMachine;
 use openraft::{EntryPayload, RaftSnapshotBuilder, Snapshot};
 use tokio::task::spawn_blocking;
 
+use crate::free;
 use crate::machine::{Answer, Machine, Step};
 use crate::news::{News, Teller};
 use crate::snapshots::{self, Snapshots};
@@ -140,8 +141,7 @@ impl RaftStateMachine<TypeConfig> for Replica {
             answers.push(answered);
         }
         if !remains.is_empty() {
-            // A dissolved group of a million takes a while to free.
-            spawn_blocking(move || drop(remains));
+            free::later(remains);
         }
         Ok(answers)
     }
@@ -174,7 +174,7 @@ impl RaftStateMachine<TypeConfig> for Replica {
             .map_err(|error| StorageIOError::write_snapshot(None, &error))?;
         let old = std::mem::replace(&mut *self.state(), state);
         let _ = self.news.send(Arc::new(News::Missed));
-        spawn_blocking(move || drop(old));
+        free::later(old);
         Ok(())
     }
 

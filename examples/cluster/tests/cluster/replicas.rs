@@ -121,6 +121,17 @@ impl Cluster {
     }
 }
 
+/// With a group of so many members, and one who sends commands.
+async fn peopled(members: u64) -> (Cluster, Client) {
+    let cluster = Cluster::new().await;
+    let mut client = cluster.client();
+    done(&mut client, create(1)).await;
+    for user in 2..=members {
+        done(&mut client, join(user)).await;
+    }
+    (cluster, client)
+}
+
 async fn done(client: &mut Client, command: Command<UserId, GroupId>) {
     let answer = client.send(command).await.unwrap();
     assert!(matches!(answer, Answer::Done { code: 200, .. }), "{answer:?}");
@@ -128,12 +139,7 @@ async fn done(client: &mut Client, command: Command<UserId, GroupId>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_replicas_come_to_hold_the_same() {
-    let cluster = Cluster::new().await;
-    let mut client = cluster.client();
-    done(&mut client, create(1)).await;
-    for user in 2..50 {
-        done(&mut client, join(user)).await;
-    }
+    let (cluster, mut client) = peopled(49).await;
     cluster.agree().await;
     let seen = client.read(GROUP).await.unwrap().unwrap();
     assert_eq!((seen.members, seen.owner), (49, UserId(1)));
@@ -178,9 +184,7 @@ async fn a_leader_that_goes_takes_nothing_with_it() {
 /// openraft would let it go on to lead, without knowing how much of its log is committed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_back_at_once_reads_what_it_has_answered_for() {
-    let mut cluster = Cluster::new().await;
-    let mut client = cluster.client();
-    done(&mut client, create(1)).await;
+    let (mut cluster, mut client) = peopled(1).await;
     for count in 1..=3 {
         done(&mut client, post(1, "there")).await;
         let leader = cluster.leader().await;
@@ -193,9 +197,7 @@ async fn a_leader_that_is_back_at_once_reads_what_it_has_answered_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_without_a_majority_can_t_answer_and_does_not_lie() {
-    let cluster = Cluster::new().await;
-    let mut client = cluster.client();
-    done(&mut client, create(1)).await;
+    let (cluster, mut client) = peopled(1).await;
     cluster.agree().await;
     let heard = cluster.heard().await;
     let leader = cluster.leader().await;
@@ -232,9 +234,7 @@ async fn a_leader_without_a_majority_can_t_answer_and_does_not_lie() {
 /// It can't tell what it did not see itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_follower_is_let_go_when_its_replica_missed_something() {
-    let cluster = Cluster::new().await;
-    let mut client = cluster.client();
-    done(&mut client, create(1)).await;
+    let (cluster, mut client) = peopled(1).await;
     cluster.agree().await;
     let away = cluster.leader().await % 3 + 1;
     let mut follower = client.follow(away, 0, UserId(1)).await.unwrap();
@@ -275,9 +275,7 @@ async fn wipe(cluster: &mut Cluster, replica: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_lost_everything_comes_back_by_snapshot() {
-    let mut cluster = Cluster::new().await;
-    let mut client = cluster.client();
-    done(&mut client, create(1)).await;
+    let (mut cluster, mut client) = peopled(1).await;
     let heard = cluster.heard().await;
     let lost = cluster.leader().await % 3 + 1;
     wipe(&mut cluster, lost).await;
@@ -297,12 +295,7 @@ async fn a_replica_that_lost_everything_comes_back_by_snapshot() {
 /// Its leader remembers that it had them, and that it has said so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_lost_a_few_entries_comes_back_by_the_log() {
-    let mut cluster = Cluster::new().await;
-    let mut client = cluster.client();
-    done(&mut client, create(1)).await;
-    for user in 2..20 {
-        done(&mut client, join(user)).await;
-    }
+    let (mut cluster, mut client) = peopled(19).await;
     cluster.agree().await;
     let heard = cluster.heard().await;
     let lost = cluster.leader().await % 3 + 1;
@@ -319,12 +312,7 @@ async fn a_replica_that_lost_a_few_entries_comes_back_by_the_log() {
 /// Two of three have lost all: the third one has it all the same, and they take it from there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_that_lost_everything_make_no_cluster_of_their_own() {
-    let mut cluster = Cluster::new().await;
-    let mut client = cluster.client();
-    done(&mut client, create(1)).await;
-    for user in 2..20 {
-        done(&mut client, join(user)).await;
-    }
+    let (mut cluster, mut client) = peopled(19).await;
     let before = cluster.agree().await;
     let keeper = cluster.leader().await;
     let lost = [keeper % 3 + 1, (keeper + 1) % 3 + 1];

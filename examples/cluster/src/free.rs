@@ -1,0 +1,20 @@
+//! What is over and may be large is freed beside the work: a group of a million members takes a while.
+
+use std::sync::{LazyLock, mpsc};
+use std::thread;
+
+/// Frees it later, on one thread of the lowest priority: whoever wakes for a command does not wait for it.
+pub(crate) fn later(over: impl Send + 'static) {
+    static QUEUE: LazyLock<mpsc::Sender<Box<dyn Send>>> = LazyLock::new(|| {
+        let (queue, over) = mpsc::channel();
+        let freeing = thread::Builder::new().name("free".into()).spawn(move || {
+            // Where there is no such thing, it is freed as other work is done.
+            let _ = rustix::process::nice(19);
+            over.into_iter().for_each(drop);
+        });
+        freeing.expect("a process has room for one more thread");
+        queue
+    });
+    // That thread never ends.
+    let _ = QUEUE.send(Box::new(over));
+}
