@@ -21,7 +21,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unanswered {
-    /// Nobody has answered in time. Whether the command was, or will be, carried out is not known.
+    /// Nobody has answered in time, or can be reached. Whether the command was, or will be, carried out
+    /// is not known.
     #[error("no answer in time: whether it was done is not known")]
     Late,
     /// It was turned away at the door. It was not carried out, and will not be.
@@ -127,7 +128,7 @@ impl Client {
     /// # Errors
     /// It did not answer.
     pub async fn groups_heard(
-        &mut self,
+        &self,
         replica: u64,
         user: UserId,
     ) -> Result<Vec<GroupId>, Unanswered> {
@@ -174,7 +175,7 @@ impl Client {
     /// # Errors
     /// It did not answer.
     pub async fn read_local(
-        &mut self,
+        &self,
         replica: u64,
         group: GroupId,
     ) -> Result<Option<Seen>, Unanswered> {
@@ -190,7 +191,7 @@ impl Client {
     ///
     /// # Errors
     /// It did not answer.
-    pub async fn digest(&mut self, replica: u64, shard: Shard) -> Result<Digest, Unanswered> {
+    pub async fn digest(&self, replica: u64, shard: Shard) -> Result<Digest, Unanswered> {
         match self.ask(replica, &Request::In(shard, Ask::Digest)).await? {
             Response::Digest(digest) => Ok(digest),
             other => Err(unexpected(&other)),
@@ -201,7 +202,7 @@ impl Client {
     ///
     /// # Errors
     /// It did not answer.
-    pub async fn compact(&mut self, replica: u64, shard: Shard) -> Result<(), Unanswered> {
+    pub async fn compact(&self, replica: u64, shard: Shard) -> Result<(), Unanswered> {
         match self.ask(replica, &Request::In(shard, Ask::Compact)).await? {
             Response::Compacting => Ok(()),
             other => Err(unexpected(&other)),

@@ -3,12 +3,13 @@
 use std::sync::{LazyLock, mpsc};
 use std::thread;
 
-/// Frees it later, on one thread of the lowest priority: whoever wakes for a command does not wait for it.
+/// Frees it later, on one thread, on Linux of the lowest priority: whoever wakes for a command does not wait for it.
 pub(crate) fn later(over: impl Send + 'static) {
     static QUEUE: LazyLock<mpsc::Sender<Box<dyn Send>>> = LazyLock::new(|| {
         let (queue, over) = mpsc::channel();
         let freeing = thread::Builder::new().name("free".into()).spawn(move || {
-            // Where there is no such thing, it is freed as other work is done.
+            // Of this thread alone; elsewhere it would be of the process.
+            #[cfg(target_os = "linux")]
             let _ = rustix::process::nice(19);
             over.into_iter().for_each(drop);
         });

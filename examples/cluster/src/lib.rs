@@ -15,6 +15,7 @@
 #[cfg(test)]
 mod aborts;
 mod client;
+mod disk;
 mod door;
 mod free;
 mod local;
@@ -40,4 +41,4 @@ pub use node::{Node, Options};
 pub use replica::Replica;
 pub use slots::{SLOTS, Shard, shard_of, slot};
 pub use types::TypeConfig;
-pub use wire::{Consistency, Digest, Seen};
+pub use wire::{Digest, Seen};

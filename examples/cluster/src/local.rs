@@ -96,8 +96,8 @@ impl Local {
 /// # Errors
 /// There are not so many.
 pub fn addresses(count: u64) -> io::Result<BTreeMap<u64, String>> {
-    /// Where to look next: no port is given twice by one process, as between this and its replica's
-    /// listening nobody holds it.
+    /// Where to look next. A port that was given is not held until its replica listens, so it is not given
+    /// again.
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let (low, many) = (20_000, 12_000);
     // Held until all are known, so that they differ.

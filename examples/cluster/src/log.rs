@@ -23,13 +23,10 @@ use tokio::sync::{oneshot, watch};
 
 use crate::free;
 use crate::types::{Entry, LogId, StorageError, StorageIOError, TypeConfig, Vote};
+use crate::wire::CALL;
 
 const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
 const MARKS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("marks");
-
-/// How many bytes of entries are given at once, if there is more than one: they are sent to another replica
-/// in one call, which may take no longer than a heartbeat.
-const AT_ONCE: usize = 1 << 20;
 
 /// Whether the log waits for the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +117,7 @@ impl Log {
             File::open(folder)?.sync_all()?;
         }
         let mut state = read(&database)?;
+        let snapshot = *kept.borrow();
         if let Some(vote) = &mut state.vote
             && vote.leader_id.voted_for() == Some(id)
         {
@@ -128,7 +126,28 @@ impl Log {
         let (writer, writes) = mpsc::channel();
         let disk = Disk { database, durability, kept, runtime: Handle::current() };
         thread::Builder::new().name("log".into()).spawn(move || disk.write_all(&writes))?;
-        Ok(Log { state: Arc::new(Mutex::new(state)), writer })
+        let log = Log { state: Arc::new(Mutex::new(state)), writer };
+        let last = log.state().entries.last_key_value().map(|(index, _)| *index);
+        if let Some(snapshot) = snapshot
+            && last.is_some_and(|last| last <= snapshot.index)
+        {
+            // It was killed before it could purge them. openraft would by itself, but goes by the terms,
+            // and the last of them may be of a later one that came to nothing.
+            log.discard(snapshot);
+        }
+        Ok(log)
+    }
+
+    /// Removes the entries up to this one: from memory at once, and from the disk with the next write.
+    fn discard(&self, upto: LogId) {
+        let gone = {
+            let mut state = self.state();
+            state.purged = Some(upto);
+            let rest = state.entries.split_off(&(upto.index + 1));
+            self.send(Change::Purge(upto), Done::Nobody);
+            mem::replace(&mut state.entries, rest)
+        };
+        free::later(gone);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -265,6 +284,8 @@ impl RaftLogReader<TypeConfig> for Log {
         Ok(self.state().entries.range(range).map(|(_, held)| held.entry.clone()).collect())
     }
 
+    /// As many as are to be sent at once; one at least, if it is there. None follows on one that is not:
+    /// it may have been purged since it was decided to send it.
     async fn limited_get_log_entries(
         &mut self,
         start: u64,
@@ -272,12 +293,12 @@ impl RaftLogReader<TypeConfig> for Log {
     ) -> Result<Vec<Entry>, StorageError> {
         let state = self.state();
         let mut bytes = 0;
-        let some = state.entries.range(start..end).take_while(|(_, held)| {
+        let some = (start..end).map_while(|index| state.entries.get(&index)).take_while(|held| {
             let first = bytes == 0;
             bytes += held.bytes;
-            first || bytes <= AT_ONCE
+            first || bytes <= CALL
         });
-        Ok(some.map(|(_, held)| held.entry.clone()).collect())
+        Ok(some.map(|held| held.entry.clone()).collect())
     }
 }
 
@@ -350,14 +371,7 @@ impl RaftLogStorage<TypeConfig> for Log {
 
     /// Nobody waits for the disk: what is there still is in a snapshot as well.
     async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
-        let gone = {
-            let mut state = self.state();
-            state.purged = Some(upto);
-            let rest = state.entries.split_off(&(upto.index + 1));
-            self.send(Change::Purge(upto), Done::Nobody);
-            mem::replace(&mut state.entries, rest)
-        };
-        free::later(gone);
+        self.discard(upto);
         Ok(())
     }
 }
@@ -393,9 +407,9 @@ mod tests {
     }
 
     /// When the thread of the one before has ended.
-    async fn again(path: &Path) -> Log {
+    async fn again(path: &Path, snapshot: Option<LogId>) -> Log {
         loop {
-            match Log::open(1, path, Durability::Synced, watch::channel(None).1) {
+            match Log::open(1, path, Durability::Synced, watch::channel(snapshot).1) {
                 Err(OpenError::Database(redb::Error::DatabaseAlreadyOpen)) => {
                     tokio::task::yield_now().await;
                 }
@@ -424,12 +438,29 @@ mod tests {
         // The process ends here, as nobody will ever keep a snapshot.
         let copy = folder.path().join("copy");
         std::fs::copy(&path, &copy).unwrap();
-        assert_eq!(indices(&mut again(&copy).await, 0, 10).await, [1, 2, 3, 4, 5]);
+        assert_eq!(indices(&mut again(&copy, None).await, 1, 10).await, [1, 2, 3, 4, 5]);
 
         kept.send_replace(Some(id(5)));
         next.await.unwrap();
         drop(log);
-        assert_eq!(indices(&mut again(&path).await, 0, 10).await, [6]);
+        assert_eq!(indices(&mut again(&path, None).await, 6, 10).await, [6]);
+    }
+
+    #[tokio::test]
+    async fn what_is_all_in_a_snapshot_is_discarded_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let log = open(&path, watch::channel(None).1);
+        append(&log, (1..=5).map(|index| entry(index, 1))).await;
+        drop(log);
+        // Of a term before the last entry's.
+        let snapshot = LogId::new(CommittedLeaderId::new(0, 1), 7);
+        let mut log = again(&path, Some(snapshot)).await;
+        let state = log.get_log_state().await.unwrap();
+        assert_eq!((state.last_purged_log_id, state.last_log_id), (Some(snapshot), Some(snapshot)));
+        append(&log, [entry(8, 1)]).await;
+        drop(log);
+        assert_eq!(again(&path, None).await.state().entries.keys().collect::<Vec<_>>(), [&8]);
     }
 
     #[tokio::test]
@@ -443,17 +474,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn entries_are_given_by_the_megabyte() {
+    async fn entries_are_given_by_the_call() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let log = open(&path, watch::channel(None).1);
-        append(&log, (1..=8).map(|index| entry(index, 300_000))).await;
-        append(&log, [entry(9, 2_000_000)]).await;
+        append(&log, (1..=8).map(|index| entry(index, CALL * 3 / 10))).await;
+        append(&log, [entry(9, CALL * 2), entry(11, 1)]).await;
         drop(log);
-        let mut log = again(&path).await;
+        let mut log = again(&path, None).await;
         assert_eq!(indices(&mut log, 1, 10).await, [1, 2, 3]);
         assert_eq!(indices(&mut log, 7, 10).await, [7, 8]);
         assert_eq!(indices(&mut log, 9, 10).await, [9], "one at least");
         assert!(indices(&mut log, 9, 9).await.is_empty());
+        assert!(indices(&mut log, 10, 12).await.is_empty(), "a hole");
     }
 }

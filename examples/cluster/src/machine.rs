@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use disband::{Command, Config, Engine, Event, GroupId, Reply, Timestamp, UserId, wire};
+use disband::{Command, Config, Engine, GroupId, Reply, Timestamp, UserId, wire};
 use im::OrdMap;
 use serde::{Deserialize, Serialize};
 
@@ -187,12 +187,11 @@ impl Machine {
         self.by_use.insert(used, id);
         self.sessions.insert(id, Session { serial, fingerprint, answer: answer.clone(), used });
         let Ok(outcome) = result else { return answer.into() };
-        let ended = |news: &News| matches!(news, News::Signal(signal) if matches!(signal.event, Event::HistoryPurge { .. }));
         let mut news: Vec<_> = outcome.signals.into_iter().map(News::Signal).collect();
         if let (Some(group), Reply::Created(_)) = (group, &outcome.value) {
             news.push(News::Founded(group));
         }
-        let remains = news.iter().any(ended).then(|| Box::new(outcome.value));
+        let remains = news.iter().any(News::is_end).then(|| Box::new(outcome.value));
         Step { answer, news, remains }
     }
 

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use disband::{GroupId, Signal, UserId};
+use disband::{Event, GroupId, Signal, UserId};
 use tokio::sync::broadcast;
+
+use crate::free;
 
 /// How much a follower may be behind.
 const BACKLOG: usize = 4096;
@@ -18,6 +20,24 @@ pub enum News {
     /// The replica has taken over another's snapshot. What happened until then it did not see, and
     /// can't tell.
     Missed,
+}
+
+impl News {
+    /// Whether a group has ended with it.
+    pub(crate) fn is_end(&self) -> bool {
+        matches!(self, News::Signal(Signal { event: Event::HistoryPurge { .. }, .. }))
+    }
+}
+
+/// Whoever hears it last would have to free whoever was in a group that has ended.
+impl Drop for News {
+    fn drop(&mut self) {
+        if self.is_end()
+            && let News::Signal(signal) = self
+        {
+            free::later(signal.audience.clone());
+        }
+    }
 }
 
 /// Where the news of a shard are told.

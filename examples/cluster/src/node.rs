@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::abort;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 
+use crate::disk;
 use crate::door::{Door, Part, listen};
 use crate::log::{Durability, Log};
 use crate::machine::Machine;
@@ -45,10 +47,11 @@ pub struct Options {
     /// Whether a command waits for the disk.
     pub durability: Durability,
     /// The engines' configuration: part of the state, so the same everywhere. Each shard's engine has
-    /// an instance number of its own, counted from this one.
+    /// an instance number of its own, counted from this one. A message may be longer than 128 KiB here, but
+    /// does not come in.
     pub config: Config,
     /// After so many entries a snapshot is taken, and of the log before it half as many stay. They are in
-    /// memory too; one is up to 256 commands, or a megabyte and a bit.
+    /// memory too; one is up to 256 commands, or some 256 KiB.
     pub snapshot_every: u64,
 }
 
@@ -69,7 +72,8 @@ impl Node {
     /// Starts it: with what is in its folder, or with nothing.
     ///
     /// # Errors
-    /// The folder can't be read, or the address can't be listened on.
+    /// It is not one of the replicas; its folder can't be read, or is of another number of shards; its
+    /// address can't be listened on; or openraft can't start from what is there.
     pub async fn start(options: Options) -> Result<Node, Failure> {
         let address = options.replicas.get(&options.id).ok_or("it is not one of the replicas")?;
         let listener = TcpListener::bind(address).await?;
@@ -103,15 +107,16 @@ impl Node {
             let (projection, heard, look) =
                 (projection.clone(), replica.news().subscribe(), replica.look());
             let mine = move |group| shard_of(group, options.shards) == shard;
+            let hear = move || projection.hear(heard, look, mine);
             thread::Builder::new()
                 .name("projection".into())
-                .spawn(move || projection.hear(heard, look, mine))?;
+                .spawn(|| catch_unwind(AssertUnwindSafe(hear)).unwrap_or_else(|_| abort()))?;
             let connections = connections.clone();
             let severed = Arc::clone(&severed);
             let network = Network { from: options.id, shard, connections, severed };
             let config = Arc::clone(&config);
             let raft = Raft::new(options.id, config, network, log, replica.clone()).await?;
-            tasks.spawn(watch(shard, raft.metrics()));
+            tasks.spawn(watch_over(shard, raft.metrics()));
             parts.push(Part { proposer: Proposer::new(raft.clone()), raft, replica });
         }
         let rafts: Vec<_> = parts.iter().map(|part| part.raft.clone()).collect();
@@ -130,7 +135,7 @@ impl Node {
     /// replicas that have lost what they had would make a cluster anew, without those who have it still.
     ///
     /// # Errors
-    /// openraft has stopped.
+    /// This is not one of them, or openraft has stopped.
     pub async fn found(&self, replicas: &BTreeMap<u64, String>) -> Result<(), Failure> {
         let members: BTreeMap<_, _> =
             replicas.iter().map(|(id, address)| (*id, BasicNode::new(address))).collect();
@@ -157,8 +162,10 @@ impl Node {
 
     /// Stops taking part. What was answered is on disk.
     pub async fn stop(mut self) {
-        for Part { raft, .. } in &self.door.parts {
+        for Part { raft, replica, .. } in &self.door.parts {
             let _ = raft.shutdown().await;
+            let snapshots = replica.snapshots().clone();
+            let _ = spawn_blocking(move || snapshots.close()).await;
         }
         self.tasks.shutdown().await;
     }
@@ -188,9 +195,8 @@ fn same_shards(options: &Options) -> io::Result<()> {
             Err(io::Error::other(format!("{folder}: the number of shards is {text}, for good")))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let beside = options.folder.join("shards.new");
-            fs::write(&beside, options.shards.to_string())?;
-            fs::rename(beside, path)
+            let shards = options.shards.to_string();
+            disk::replace(&options.folder, "shards", |file| file.write_all(shards.as_bytes()))
         }
         Err(error) => Err(error),
     }
@@ -198,7 +204,7 @@ fn same_shards(options: &Options) -> io::Result<()> {
 
 /// openraft's end is the process's, unless it was asked for: the door would go on to tell what was once
 /// true, and nobody would know.
-async fn watch(shard: Shard, mut metrics: watch::Receiver<RaftMetrics<u64, BasicNode>>) {
+async fn watch_over(shard: Shard, mut metrics: watch::Receiver<RaftMetrics<u64, BasicNode>>) {
     let why = loop {
         if let Err(why) = &metrics.borrow_and_update().running_state {
             break why.clone();
@@ -224,14 +230,14 @@ mod tests {
         if aborts::here("node::tests::the_end_of_openraft_ends_the_process") {
             let (sender, metrics) = watch::channel(RaftMetrics::new_initial(1));
             drop(sender);
-            watch(0, metrics).await;
+            watch_over(0, metrics).await;
         }
     }
 
     #[tokio::test]
     async fn an_end_that_was_asked_for_does_not() {
         let (sender, metrics) = watch::channel(RaftMetrics::new_initial(1));
-        let watching = tokio::spawn(watch(0, metrics));
+        let watching = tokio::spawn(watch_over(0, metrics));
         sender.send_modify(|metrics| metrics.running_state = Err(Fatal::Stopped));
         watching.await.unwrap();
     }

@@ -138,15 +138,15 @@ impl Shared {
         self.catch_up(&look(), &mine);
         self.lock().unread -= 1;
         loop {
-            match news.blocking_recv().as_deref() {
-                Ok(News::Missed) | Err(RecvError::Lagged(_)) => self.catch_up(&look(), &mine),
-                Ok(told) => self.take(told, &look),
+            match news.blocking_recv() {
+                Ok(told) => self.take(&told, &look, &mine),
+                Err(RecvError::Lagged(_)) => self.catch_up(&look(), &mine),
                 Err(RecvError::Closed) => return,
             }
         }
     }
 
-    fn take(&self, told: &News, look: impl Fn() -> Machine) {
+    fn take(&self, told: &News, look: impl Fn() -> Machine, mine: &impl Fn(GroupId) -> bool) {
         match told {
             News::Founded(group) => self.read(&look(), *group),
             News::Signal(signal) => {
@@ -155,7 +155,7 @@ impl Shared {
                     self.read(&look(), signal.group);
                 }
             }
-            News::Missed => {}
+            News::Missed => self.catch_up(&look(), mine),
         }
     }
 
@@ -261,7 +261,7 @@ mod tests {
         }
 
         fn tell(&self, news: &News) {
-            self.projection.take(news, || self.machine.clone());
+            self.projection.take(news, || self.machine.clone(), &|_| true);
         }
 
         fn same(&self) {
@@ -316,7 +316,7 @@ mod tests {
                 }
                 world.told.extend(news);
             }
-            world.projection.catch_up(&world.machine, &|_| true);
+            world.tell(&News::Missed);
             world.same();
             // And what was lost may come late.
             for news in &world.told {

@@ -12,14 +12,11 @@ use tokio::time::timeout;
 
 use crate::machine::{Answer, Proposal};
 use crate::types::TypeConfig;
-use crate::wire::Response;
+use crate::wire::{CALL, Response};
 
-/// How many commands are in one entry at most. A replica carries them out under one lock.
+/// How many commands are in one entry at most; fewer if they are as many bytes as a call has. A replica
+/// carries them out under one lock.
 const TOGETHER: usize = 256;
-
-/// How many bytes they have at most, but for the last of them: an entry goes to the other replicas in one
-/// call, which may take no longer than a heartbeat.
-const BYTES: usize = 1 << 20;
 
 /// The longest command that is taken: twice the longest message that an engine takes by default. One that
 /// the replicas can't be sent would stop them all.
@@ -85,7 +82,7 @@ async fn write_all(raft: Raft<TypeConfig>, mut queue: mpsc::Receiver<Waiting>) {
         let mut bytes = first.bytes;
         let mut together = vec![first];
         while together.len() < TOGETHER
-            && bytes < BYTES
+            && bytes < CALL
             && let Ok(next) = queue.try_recv()
         {
             bytes += next.bytes;

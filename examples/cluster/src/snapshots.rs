@@ -1,12 +1,13 @@
 //! A replica's newest snapshot, in one file: what openraft says of it, and the machine's bytes.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Seek, Write};
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
 
+use crate::disk;
 use crate::machine::Machine;
 use crate::types::{LogId, SnapshotMeta};
 
@@ -19,8 +20,9 @@ pub(crate) struct Snapshots(Arc<Shelf>);
 
 struct Shelf {
     folder: PathBuf,
-    /// One is written at a time: openraft may install another's while one of ours is built.
-    writing: Mutex<()>,
+    /// One is written at a time: openraft may install another's while one of ours is built. `false` when
+    /// no more are to be written.
+    open: Mutex<bool>,
     /// The last entry that is in the file, when it is on disk.
     kept: watch::Sender<Option<LogId>>,
 }
@@ -30,7 +32,7 @@ impl Snapshots {
     pub(crate) fn open(folder: &Path) -> io::Result<(Snapshots, Option<(SnapshotMeta, Machine)>)> {
         let folder = folder.to_owned();
         let kept = watch::Sender::new(None);
-        let snapshots = Snapshots(Arc::new(Shelf { folder, writing: Mutex::new(()), kept }));
+        let snapshots = Snapshots(Arc::new(Shelf { folder, open: Mutex::new(true), kept }));
         let Some((meta, file)) = snapshots.newest()? else { return Ok((snapshots, None)) };
         snapshots.0.kept.send_replace(meta.last_log_id);
         let machine = Machine::from_bytes(&machine(file)?).map_err(io::Error::other)?;
@@ -38,26 +40,34 @@ impl Snapshots {
     }
 
     /// Keeps this one in place of the one before; unless that is newer, as the log may begin after it.
-    ///
-    /// The old one or the new one is there, whole, whatever happens.
     pub(crate) fn keep(&self, meta: &SnapshotMeta, machine: &[u8]) -> io::Result<()> {
-        let Shelf { folder, writing, kept } = &*self.0;
-        let _writing = writing.lock().expect("nothing under this lock panics");
+        let Shelf { folder, kept, .. } = &*self.0;
+        let open = self.writing();
+        if !*open {
+            return Err(io::Error::other("this replica has stopped"));
+        }
         let newest = *kept.borrow();
         if newest.is_some() && newest >= meta.last_log_id {
             return Ok(());
         }
-        let beside = folder.join("snapshot.new");
         let head = postcard::to_stdvec(meta).map_err(io::Error::other)?;
-        let mut file = BufWriter::new(File::create(&beside)?);
-        file.write_all(&(head.len() as u32).to_le_bytes())?;
-        file.write_all(&head)?;
-        file.write_all(machine)?;
-        file.into_inner()?.sync_all()?;
-        fs::rename(beside, folder.join("snapshot"))?;
-        File::open(folder)?.sync_all()?;
+        disk::replace(folder, "snapshot", |file| {
+            file.write_all(&(head.len() as u32).to_le_bytes())?;
+            file.write_all(&head)?;
+            file.write_all(machine)
+        })?;
         kept.send_replace(meta.last_log_id);
         Ok(())
+    }
+
+    /// Keeps none any more, from when this returns: a replica may be opened again in the same process,
+    /// and openraft does not wait for what it has begun to build.
+    pub(crate) fn close(&self) {
+        *self.writing() = false;
+    }
+
+    fn writing(&self) -> MutexGuard<'_, bool> {
+        self.0.open.lock().expect("nothing under this lock panics")
     }
 
     /// The newest one, to be sent or read. Whoever has it keeps it, though another takes its place.
@@ -108,6 +118,8 @@ pub(crate) fn machine(mut file: File) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use disband::Config;
     use openraft::CommittedLeaderId;
 
@@ -134,6 +146,9 @@ mod tests {
         assert_eq!(*snapshots.kept().borrow(), upto(5).last_log_id);
         let (_, kept) = Snapshots::open(folder.path()).unwrap();
         assert_eq!(kept.unwrap(), (upto(5), new));
+        snapshots.close();
+        assert!(snapshots.keep(&upto(6), &old.to_bytes().unwrap()).is_err());
+        assert_eq!(snapshots.newest().unwrap().unwrap().0, upto(5));
         // Who had begun to send one goes on with it.
         assert_eq!(machine(sent).unwrap(), old.to_bytes().unwrap());
     }

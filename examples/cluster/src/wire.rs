@@ -21,11 +21,15 @@ use crate::machine::{Answer, SessionId};
 use crate::slots::Shard;
 use crate::types::{SnapshotMeta, TypeConfig, Vote};
 
-/// The longest frame. Entries are sent by the megabyte, and have little more than that themselves.
+/// How many bytes of entries go to another replica in one call: all of it comes over, and is on disk there,
+/// within a heartbeat, or has to be sent again.
+pub(crate) const CALL: usize = 256 << 10;
+
+/// The longest frame; far more than entries, or an answer, should ever be.
 const LONGEST: u32 = 16 << 20;
 
-/// How much of a snapshot is held in memory on its way.
-const AT_ONCE: usize = 1 << 20;
+/// How much of a snapshot is in memory on its way.
+const BUFFER: usize = 1 << 20;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
@@ -90,7 +94,7 @@ pub(crate) enum Response {
 
 /// How fresh a read has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Consistency {
+pub(crate) enum Consistency {
     /// It sees every command that was answered before it was asked. The leader alone can say so.
     Linearizable,
     /// As this replica knows it: it may be late, and may not even know that it is.
@@ -161,14 +165,14 @@ pub(crate) async fn receive<T: DeserializeOwned>(stream: &mut TcpStream) -> io::
 
 /// Sends a file from its beginning to its end.
 async fn send_file(stream: &mut TcpStream, file: File) -> io::Result<()> {
-    copy_buf(&mut BufReader::with_capacity(AT_ONCE, file), stream).await?;
+    copy_buf(&mut BufReader::with_capacity(BUFFER, file), stream).await?;
     Ok(())
 }
 
 /// Receives so many bytes into a file.
 pub(crate) async fn receive_file(stream: &mut TcpStream, len: u64, file: File) -> io::Result<File> {
     let mut file = file;
-    let mut bytes = BufReader::with_capacity(AT_ONCE, stream.take(len));
+    let mut bytes = BufReader::with_capacity(BUFFER, stream.take(len));
     if copy_buf(&mut bytes, &mut file).await? < len {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
@@ -210,10 +214,21 @@ impl Connection {
             }
             self.open(request).await
         };
-        let (stream, response) =
-            timeout(patience, asked).await.unwrap_or_else(|late| Err(late.into()))?;
-        self.idle().push(stream);
-        Ok(response)
+        match timeout(patience, asked).await {
+            Ok(Ok((stream, response))) => {
+                // Whoever refuses hangs up.
+                if !matches!(response, Response::Refused(_)) {
+                    self.idle().push(stream);
+                }
+                Ok(response)
+            }
+            Ok(Err(error)) => Err(error),
+            Err(late) => {
+                // To a machine that is gone, all of them are, and none would say so.
+                self.idle().clear();
+                Err(late.into())
+            }
+        }
     }
 
     /// Asks on a connection of its own.
