@@ -47,6 +47,9 @@ pub(crate) enum OpenError {
     /// What is in it does not decode.
     #[error("{0}")]
     Damaged(#[from] postcard::Error),
+    /// Between this entry and the next there should be others.
+    #[error("the log has a hole after entry {0}")]
+    Hole(u64),
     /// The machine says no.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -183,6 +186,11 @@ fn read(database: &Database) -> Result<State, OpenError> {
     for entry in entries.iter().map_err(redb::Error::from)? {
         let (index, bytes) = entry.map_err(redb::Error::from)?;
         let (entry, bytes) = (postcard::from_bytes(bytes.value())?, bytes.value().len());
+        if let Some((last, _)) = state.entries.last_key_value()
+            && last + 1 != index.value()
+        {
+            return Err(OpenError::Hole(*last));
+        }
         state.entries.insert(index.value(), Held { entry, bytes });
     }
     let marks = transaction.open_table(MARKS).map_err(redb::Error::from)?;
@@ -407,13 +415,13 @@ mod tests {
     }
 
     /// When the thread of the one before has ended.
-    async fn again(path: &Path, snapshot: Option<LogId>) -> Log {
+    async fn again(path: &Path, snapshot: Option<LogId>) -> Result<Log, OpenError> {
         loop {
             match Log::open(1, path, Durability::Synced, watch::channel(snapshot).1) {
                 Err(OpenError::Database(redb::Error::DatabaseAlreadyOpen)) => {
                     tokio::task::yield_now().await;
                 }
-                opened => return opened.unwrap(),
+                opened => return opened,
             }
         }
     }
@@ -438,12 +446,12 @@ mod tests {
         // The process ends here, as nobody will ever keep a snapshot.
         let copy = folder.path().join("copy");
         std::fs::copy(&path, &copy).unwrap();
-        assert_eq!(indices(&mut again(&copy, None).await, 1, 10).await, [1, 2, 3, 4, 5]);
+        assert_eq!(indices(&mut again(&copy, None).await.unwrap(), 1, 10).await, [1, 2, 3, 4, 5]);
 
         kept.send_replace(Some(id(5)));
         next.await.unwrap();
         drop(log);
-        assert_eq!(indices(&mut again(&path, None).await, 6, 10).await, [6]);
+        assert_eq!(indices(&mut again(&path, None).await.unwrap(), 6, 10).await, [6]);
     }
 
     #[tokio::test]
@@ -455,12 +463,25 @@ mod tests {
         drop(log);
         // Of a term before the last entry's.
         let snapshot = LogId::new(CommittedLeaderId::new(0, 1), 7);
-        let mut log = again(&path, Some(snapshot)).await;
+        let mut log = again(&path, Some(snapshot)).await.unwrap();
         let state = log.get_log_state().await.unwrap();
         assert_eq!((state.last_purged_log_id, state.last_log_id), (Some(snapshot), Some(snapshot)));
         append(&log, [entry(8, 1)]).await;
         drop(log);
-        assert_eq!(again(&path, None).await.state().entries.keys().collect::<Vec<_>>(), [&8]);
+        assert_eq!(
+            again(&path, None).await.unwrap().state().entries.keys().collect::<Vec<_>>(),
+            [&8]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_log_with_a_hole_is_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let log = open(&path, watch::channel(None).1);
+        append(&log, [entry(1, 1), entry(2, 1), entry(4, 1)]).await;
+        drop(log);
+        assert!(matches!(again(&path, None).await, Err(OpenError::Hole(2))));
     }
 
     #[tokio::test]
@@ -479,13 +500,14 @@ mod tests {
         let path = folder.path().join("log");
         let log = open(&path, watch::channel(None).1);
         append(&log, (1..=8).map(|index| entry(index, CALL * 3 / 10))).await;
-        append(&log, [entry(9, CALL * 2), entry(11, 1)]).await;
+        append(&log, [entry(9, CALL * 2)]).await;
         drop(log);
-        let mut log = again(&path, None).await;
+        let mut log = again(&path, None).await.unwrap();
         assert_eq!(indices(&mut log, 1, 10).await, [1, 2, 3]);
         assert_eq!(indices(&mut log, 7, 10).await, [7, 8]);
         assert_eq!(indices(&mut log, 9, 10).await, [9], "one at least");
         assert!(indices(&mut log, 9, 9).await.is_empty());
-        assert!(indices(&mut log, 10, 12).await.is_empty(), "a hole");
+        log.purge(id(5)).await.unwrap();
+        assert!(indices(&mut log, 4, 10).await.is_empty(), "nothing follows on what is not there");
     }
 }
