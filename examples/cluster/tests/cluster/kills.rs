@@ -11,6 +11,7 @@ use disband_cluster::{Answer, Client, Local, Shard, Unanswered, shard_of};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::RwLock;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::heard::Heard;
@@ -119,6 +120,41 @@ async fn twenty_leaders_are_killed_under_64_clients() {
         messages.into_iter().all(|(seq, keys)| seq < count && keys == 1),
         "one message, one key"
     );
+}
+
+/// At moments before, while and after it takes over a snapshot: what it has purged of its log is in the one
+/// that it has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_killed_while_it_catches_up_comes_back() {
+    const MEMBERS: u64 = 10_000;
+    let mut local = local(1);
+    let group = GroupId(7);
+    let mut client = local.client();
+    done(&mut client, Command::Create { owner: OWNER, group, options: None }).await;
+    let mut joining = JoinSet::new();
+    for part in 0..CLIENTS {
+        let mut client = local.client();
+        joining.spawn(async move {
+            for user in (2 + part..=MEMBERS).step_by(CLIENTS as usize) {
+                done(&mut client, Command::Join { user: UserId(user), group }).await;
+            }
+        });
+    }
+    joining.join_all().await;
+    let away = client.leader(0).await.unwrap() % 3 + 1;
+    for round in 0..10 {
+        local.kill(away).unwrap();
+        // More entries than stay in the log.
+        for _ in 0..150 {
+            done(&mut client, Command::Post { author: OWNER, group, message: "x".into() }).await;
+        }
+        local.restart(away).unwrap();
+        sleep(Duration::from_millis(40 + round * 20)).await;
+        local.restart(away).unwrap();
+        let digest = client.agreement(0).await.unwrap();
+        assert_eq!(digest.violation, None, "in round {round}");
+    }
+    assert_eq!(client.read_local(away, group).await.unwrap().unwrap().members, MEMBERS);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
