@@ -76,7 +76,7 @@ impl Client {
             Some(&(session, serial)) => (session, serial),
             None => match self.until_answered(shard, Ask::Open).await? {
                 Response::Answer(Answer::Opened(session)) => (session, 0),
-                other => return Err(unexpected(&other)),
+                _ => return Err(Unanswered::Late),
             },
         };
         let serial = serial + 1;
@@ -90,7 +90,7 @@ impl Client {
                 }
                 Ok(answer)
             }
-            other => Err(unexpected(&other)),
+            _ => Err(Unanswered::Late),
         }
     }
 
@@ -116,7 +116,7 @@ impl Client {
         for shard in 0..self.shards {
             match self.until_answered(shard, Ask::Groups { user }).await? {
                 Response::Groups(more) => groups.extend(more),
-                other => return Err(unexpected(&other)),
+                _ => return Err(Unanswered::Late),
             }
         }
         groups.sort_unstable();
@@ -134,7 +134,7 @@ impl Client {
     ) -> Result<Vec<GroupId>, Unanswered> {
         match self.ask(replica, &Request::GroupsHeard { user }).await? {
             Response::Groups(groups) => Ok(groups),
-            other => Err(unexpected(&other)),
+            _ => Err(Unanswered::Late),
         }
     }
 
@@ -152,8 +152,8 @@ impl Client {
         let request = Request::Follow { shard, user };
         match timeout(PATIENCE, connection.open(&request)).await {
             Ok(Ok((stream, Response::Following))) => Ok(Follower { stream }),
-            Ok(Ok((_, other))) => Err(unexpected(&other)),
-            Ok(Err(_)) | Err(_) => Err(Unanswered::Late),
+            Ok(Ok((_, Response::Refused(why)))) => Err(Unanswered::Refused(why)),
+            _ => Err(Unanswered::Late),
         }
     }
 
@@ -166,7 +166,7 @@ impl Client {
         let ask = Ask::Read { group, consistency: Consistency::Linearizable };
         match self.until_answered(shard, ask).await? {
             Response::Seen(seen) => Ok(seen),
-            other => Err(unexpected(&other)),
+            _ => Err(Unanswered::Late),
         }
     }
 
@@ -183,7 +183,7 @@ impl Client {
         let ask = Ask::Read { group, consistency: Consistency::Local };
         match self.ask(replica, &Request::In(shard, ask)).await? {
             Response::Seen(seen) => Ok(seen),
-            other => Err(unexpected(&other)),
+            _ => Err(Unanswered::Late),
         }
     }
 
@@ -194,7 +194,7 @@ impl Client {
     pub async fn digest(&self, replica: u64, shard: Shard) -> Result<Digest, Unanswered> {
         match self.ask(replica, &Request::In(shard, Ask::Digest)).await? {
             Response::Digest(digest) => Ok(digest),
-            other => Err(unexpected(&other)),
+            _ => Err(Unanswered::Late),
         }
     }
 
@@ -205,7 +205,7 @@ impl Client {
     pub async fn compact(&self, replica: u64, shard: Shard) -> Result<(), Unanswered> {
         match self.ask(replica, &Request::In(shard, Ask::Compact)).await? {
             Response::Compacting => Ok(()),
-            other => Err(unexpected(&other)),
+            _ => Err(Unanswered::Late),
         }
     }
 
@@ -256,7 +256,11 @@ impl Client {
 
     async fn ask(&self, replica: u64, request: &Request) -> Result<Response, Unanswered> {
         let connection = self.connections.get(&replica).ok_or(Unanswered::Late)?;
-        connection.ask(request, PATIENCE).await.map_err(|_| Unanswered::Late)
+        match connection.ask(request, PATIENCE).await {
+            Ok(Response::Refused(why)) => Err(Unanswered::Refused(why)),
+            Ok(response) => Ok(response),
+            Err(_) => Err(Unanswered::Late),
+        }
     }
 
     /// Asks whoever leads, and whoever may, until there is an answer. A time-out says nothing of
@@ -275,8 +279,8 @@ impl Client {
                 Ok(Response::Elsewhere(Some(leader))) if leader != replica => {
                     self.leaders.insert(shard, leader);
                 }
-                Ok(Response::Refused(why)) => return Err(Unanswered::Refused(why)),
-                Ok(Response::Elsewhere(_) | Response::Unknown(_)) | Err(_) => {
+                Err(refused @ Unanswered::Refused(_)) => return Err(refused),
+                Ok(Response::Elsewhere(_) | Response::Unknown(_)) | Err(Unanswered::Late) => {
                     self.leaders.remove(&shard);
                     sleep(PAUSE).await;
                 }
@@ -287,14 +291,6 @@ impl Client {
             }
         }
         Err(Unanswered::Late)
-    }
-}
-
-/// An answer to something else tells nothing.
-fn unexpected(response: &Response) -> Unanswered {
-    match response {
-        Response::Refused(why) => Unanswered::Refused(why.clone()),
-        _ => Unanswered::Late,
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::{LazyLock, mpsc};
 use std::thread;
 
-/// Frees it later, on one thread, on Linux of the lowest priority: whoever wakes for a command does not wait for it.
+/// Frees it later, on one thread, on Linux of the lowest priority: whoever wakes for a command does not wait
+/// for it.
 pub(crate) fn later(over: impl Send + 'static) {
     static QUEUE: LazyLock<mpsc::Sender<Box<dyn Send>>> = LazyLock::new(|| {
         let (queue, over) = mpsc::channel();

@@ -12,8 +12,7 @@
 #![warn(missing_docs)]
 #![allow(missing_debug_implementations, reason = "nobody prints a replica")]
 
-#[cfg(test)]
-mod aborts;
+mod abort;
 mod client;
 mod disk;
 mod door;

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::io::{self, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::process::abort;
+use std::process;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 
+use crate::abort;
 use crate::disk;
 use crate::door::{Door, Part, listen};
 use crate::log::{Durability, Log};
@@ -108,9 +108,7 @@ impl Node {
                 (projection.clone(), replica.news().subscribe(), replica.look());
             let mine = move |group| shard_of(group, options.shards) == shard;
             let hear = move || projection.hear(heard, look, mine);
-            thread::Builder::new()
-                .name("projection".into())
-                .spawn(|| catch_unwind(AssertUnwindSafe(hear)).unwrap_or_else(|_| abort()))?;
+            thread::Builder::new().name("projection".into()).spawn(|| abort::on_panic(hear))?;
             let connections = connections.clone();
             let severed = Arc::clone(&severed);
             let network = Network { from: options.id, shard, connections, severed };
@@ -215,19 +213,18 @@ async fn watch_over(shard: Shard, mut metrics: watch::Receiver<RaftMetrics<u64, 
     };
     if why != Fatal::Stopped {
         eprintln!("disband-cluster: shard {shard}: {why}");
-        abort();
+        process::abort();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aborts;
 
     /// As when its disk is full, or it panics.
     #[tokio::test]
     async fn the_end_of_openraft_ends_the_process() {
-        if aborts::here("node::tests::the_end_of_openraft_ends_the_process") {
+        if abort::here("node::tests::the_end_of_openraft_ends_the_process") {
             let (sender, metrics) = watch::channel(RaftMetrics::new_initial(1));
             drop(sender);
             watch_over(0, metrics).await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use openraft::Raft;
 use openraft::error::{ClientWriteError, RaftError};
+use postcard::experimental::serialized_size;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -56,9 +57,9 @@ impl Proposer {
     }
 
     pub(crate) async fn propose(&self, proposal: Proposal) -> Response {
-        let bytes = match postcard::to_stdvec(&proposal) {
-            Ok(bytes) if bytes.len() <= LONGEST => bytes.len(),
-            Ok(bytes) => return Response::Refused(format!("{} bytes are too many", bytes.len())),
+        let bytes = match serialized_size(&proposal) {
+            Ok(bytes) if bytes <= LONGEST => bytes,
+            Ok(bytes) => return Response::Refused(format!("{bytes} bytes are too many")),
             Err(error) => return Response::Refused(error.to_string()),
         };
         let (reply, response) = oneshot::channel();

@@ -2,15 +2,14 @@
 
 use std::fs::File;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::process::abort;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use openraft::storage::RaftStateMachine;
 use openraft::{EntryPayload, RaftSnapshotBuilder, Snapshot};
 use tokio::task::spawn_blocking;
 
+use crate::abort;
 use crate::free;
 use crate::machine::{Answer, Machine, Step};
 use crate::news::{News, Teller};
@@ -126,9 +125,8 @@ impl RaftStateMachine<TypeConfig> for Replica {
         let (mut answers, mut remains) = (Vec::new(), Vec::new());
         for entry in entries {
             // The lock is held for an entry as a whole: nobody sees half of one.
-            let steps = catch_unwind(AssertUnwindSafe(|| self.state().apply(entry)));
             // openraft would go on looking healthy without its machine.
-            let steps = steps.unwrap_or_else(|_| abort());
+            let steps = abort::on_panic(|| self.state().apply(entry));
             let mut answered = Vec::with_capacity(steps.len());
             for Step { answer, news, remains: more } in steps {
                 answered.push(answer);
@@ -224,7 +222,6 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::aborts;
     use crate::log::{Durability, Log};
     use crate::news::teller;
 
@@ -250,7 +247,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_in_apply_ends_the_process() {
-        if !aborts::here("replica::tests::a_panic_in_apply_ends_the_process") {
+        if !abort::here("replica::tests::a_panic_in_apply_ends_the_process") {
             return;
         }
         let folder = tempfile::tempdir().unwrap();

@@ -170,8 +170,11 @@ async fn send_file(stream: &mut TcpStream, file: File) -> io::Result<()> {
 }
 
 /// Receives so many bytes into a file.
-pub(crate) async fn receive_file(stream: &mut TcpStream, len: u64, file: File) -> io::Result<File> {
-    let mut file = file;
+pub(crate) async fn receive_file(
+    stream: &mut TcpStream,
+    len: u64,
+    mut file: File,
+) -> io::Result<File> {
     let mut bytes = BufReader::with_capacity(BUFFER, stream.take(len));
     if copy_buf(&mut bytes, &mut file).await? < len {
         return Err(io::ErrorKind::UnexpectedEof.into());

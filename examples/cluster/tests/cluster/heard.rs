@@ -20,7 +20,7 @@ struct Ear {
     frames: Frames,
     /// The keys of each message.
     messages: BTreeMap<u64, BTreeSet<String>>,
-    /// How often it has begun to follow; odd while it does.
+    /// How often it has begun to follow, or ceased to: odd while it does.
     turns: u64,
     /// Two signals that came under one key.
     contradiction: Option<[String; 2]>,

@@ -1,13 +1,21 @@
-//! For tests of what ends the process.
+//! What must not go on ends the process.
 
-use std::os::unix::process::ExitStatusExt;
-use std::{env, process};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process;
 
-const SIGABRT: i32 = 6;
+/// Does this, or ends the process if it panics: whatever it was at is half done, and nobody else would know.
+pub(crate) fn on_panic<T>(work: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| process::abort())
+}
 
 /// Whether the test of this name is to abort here. Where it is not, it is run once more in a process of its
 /// own, which must.
+#[cfg(test)]
 pub(crate) fn here(test: &str) -> bool {
+    use std::env;
+    use std::os::unix::process::ExitStatusExt;
+
+    const SIGABRT: i32 = 6;
     if env::var_os("ABORT").is_some() {
         return true;
     }
