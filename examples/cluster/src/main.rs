@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
@@ -174,7 +175,8 @@ async fn show() -> Result<(), Failure> {
         done(&mut owner, Command::Leave { user: OWNER, group: PARTY, stint: None }).await?;
         Ok::<_, Failure>(sent.elapsed())
     });
-    sleep(Duration::from_millis(1)).await;
+    // On its way, and not yet on the disk; tokio's own sleep may take as long as the answer.
+    thread::sleep(Duration::from_micros(300));
     local.kill(leader)?;
     println!("replica {leader} led, and is killed in the middle of it");
     let waited = ending.await??;
