@@ -7,31 +7,50 @@ use std::time::Duration;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use crate::report::{Report, grouped, time};
+use crate::report::{Report, grouped, of, time};
+use crate::rows::Row;
 
 const SIZE: (u32, u32) = (860, 480);
-/// Colours that can be told apart without seeing all of them.
-const COLOURS: [RGBColor; 5] = [
-    RGBColor(0, 114, 178),
-    RGBColor(86, 180, 233),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
+
+/// The rows that are drawn, in colours that can be told apart without seeing all of them. The other
+/// rows lie so close to disband's that the lines would cover each other.
+const DISSOLUTION: [(Row, RGBColor); 5] = [
+    (Row::Disband, BLUE),
+    (Row::DisbandSnapshot, SKY),
+    (Row::Handwritten, VERMILION),
+    (Row::Sqlite, GREEN),
+    (Row::Redis, PURPLE),
 ];
+const LATENCY: [(Row, RGBColor); 6] = [
+    (Row::Disband, BLUE),
+    (Row::DisbandDefault, SKY),
+    (Row::Handwritten, VERMILION),
+    (Row::HandwrittenCopying, ORANGE),
+    (Row::Sqlite, GREEN),
+    (Row::Redis, PURPLE),
+];
+
+const BLUE: RGBColor = RGBColor(0, 114, 178);
+const SKY: RGBColor = RGBColor(86, 180, 233);
+const VERMILION: RGBColor = RGBColor(213, 94, 0);
+const ORANGE: RGBColor = RGBColor(230, 159, 0);
+const GREEN: RGBColor = RGBColor(0, 158, 115);
+const PURPLE: RGBColor = RGBColor(204, 121, 167);
 
 type Result = std::result::Result<(), Box<dyn Error>>;
 
-/// A line of a chart: its name, and where it goes.
-type Line = (String, Vec<(f64, f64)>);
+/// A line of a chart: its name, its colour and its points.
+type Line = (&'static str, RGBColor, Vec<(f64, f64)>);
 
 /// The time of a dissolution against the size of the group, both logarithmic.
 ///
 /// # Errors
 /// If the file can't be written.
 pub fn dissolution(report: &Report, path: &Path) -> Result {
-    let lines = report.dissolutions.iter().map(|of| {
-        let points = of.by_members.iter().map(|(n, took)| (*n as f64, nanos(*took)));
-        (of.peer.to_string(), points.collect())
+    let lines = DISSOLUTION.into_iter().filter_map(|(row, colour)| {
+        let by_members = &of(&report.dissolutions, row)?.by_members;
+        let points = by_members.iter().map(|(n, took)| (*n as f64, nanos(*took)));
+        Some((row.title(), colour, points.collect()))
     });
     let axis = |n: &f64| grouped(n.round() as u64);
     draw(path, "An owner leaves: the time to dissolve a group", "members and messages", axis, lines)
@@ -42,16 +61,17 @@ pub fn dissolution(report: &Report, path: &Path) -> Result {
 /// # Errors
 /// If the file can't be written.
 pub fn latency(report: &Report, path: &Path) -> Result {
-    let lines = report.mix.iter().map(|of| {
+    let lines = LATENCY.into_iter().filter_map(|(row, colour)| {
+        let each = &of(&report.mix, row)?.each;
         // One in two, in four, in eight …: as rare as there are commands.
         let rarities = std::iter::successors(Some(2.0), |rarity| Some(rarity * 2.0))
-            .take_while(|rarity| *rarity <= of.each.len() as f64);
+            .take_while(|rarity| *rarity <= each.len() as f64);
         let points = rarities.map(|one_in: f64| {
-            let latency = of.each.value_at_quantile(1.0 - 1.0 / one_in);
+            let latency = each.value_at_quantile(1.0 - 1.0 / one_in);
             (one_in, latency.max(1) as f64)
         });
-        let worst = (of.each.len() as f64, of.each.max() as f64);
-        (of.peer.to_string(), points.chain([worst]).collect())
+        let worst = (each.len() as f64, each.max() as f64);
+        Some((row.title(), colour, points.chain([worst]).collect()))
     });
     let axis = |one_in: &f64| format!("1 in {}", grouped(one_in.round() as u64));
     draw(path, "A service at work: how slow the slowest commands are", "commands", axis, lines)
@@ -79,7 +99,7 @@ fn lines_on(
     axis: impl Fn(&f64) -> String,
     lines: &[Line],
 ) -> Result {
-    let points = || lines.iter().flat_map(|(_, points)| points);
+    let points = || lines.iter().flat_map(|(_, _, points)| points);
     let (left, right) = bounds(points().map(|(x, _)| *x));
     let (low, high) = bounds(points().map(|(_, y)| *y));
     let mut chart = ChartBuilder::on(area)
@@ -97,10 +117,10 @@ fn lines_on(
         .x_label_formatter(&axis)
         .y_label_formatter(&|ns| time(Duration::from_nanos(ns.round() as u64)))
         .draw()?;
-    for ((name, points), colour) in lines.iter().zip(COLOURS.iter().cycle()) {
+    for (name, colour, points) in lines {
         chart
             .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?
-            .label(name)
+            .label(*name)
             .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
         chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, colour.filled())))?;
     }

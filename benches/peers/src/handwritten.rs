@@ -1,5 +1,8 @@
 //! An engine in std collections, as one writes it by hand: nothing in it is shared, so there are no
 //! snapshots.
+//!
+//! A signal leaves its recipients in the group, so they must be read before the next command; or, if
+//! the engine copies, it holds their ids.
 
 #![allow(clippy::disallowed_types, reason = "this is the way it is done elsewhere")]
 #![allow(dead_code, reason = "a server would read what is only written here")]
@@ -11,6 +14,8 @@ use crate::peer::{Answer, Kind, MESSAGE, Peer, Step, Told};
 
 #[derive(Default)]
 pub struct Handwritten {
+    /// Whether signals hold copies of their recipients' ids.
+    copies: bool,
     groups: HashMap<u64, Group>,
     groups_of: HashMap<u64, HashSet<u64>>,
     /// Who dissolved a group.
@@ -41,12 +46,41 @@ pub struct Signal {
     pub kind: Kind,
     pub from: u64,
     pub group: u64,
-    /// The one member it does not go to. The others are the group's members: to be walked before the
-    /// next command comes, for nothing keeps them as they are.
-    pub except: Option<u64>,
-    pub recipients: usize,
+    pub recipients: Recipients,
     /// What was posted.
     pub message: Option<Arc<str>>,
+}
+
+/// Whom a signal goes to.
+pub enum Recipients {
+    /// The members of the group, without one at most, and the user who was kicked. They are `count`
+    /// until the next command.
+    InGroup { except: Option<u64>, count: usize },
+    /// Their ids. Later commands do not change them.
+    Copied(Vec<u64>),
+}
+
+impl Recipients {
+    fn count(&self) -> usize {
+        match self {
+            Recipients::InGroup { count, .. } => *count,
+            Recipients::Copied(ids) => ids.len(),
+        }
+    }
+}
+
+impl Group {
+    /// The members without `except`, who is one, and with `kicked`, who is one no more.
+    fn recipients(&self, copy: bool, except: Option<u64>, kicked: Option<u64>) -> Recipients {
+        let count =
+            self.members.len() - usize::from(except.is_some()) + usize::from(kicked.is_some());
+        if !copy {
+            return Recipients::InGroup { except, count };
+        }
+        let mut ids = Vec::with_capacity(count);
+        ids.extend(self.members.keys().copied().filter(|id| Some(*id) != except).chain(kicked));
+        Recipients::Copied(ids)
+    }
 }
 
 /// Who leaves gets their signals, and the group if it was dissolved.
@@ -60,6 +94,12 @@ impl Done {
 }
 
 impl Handwritten {
+    /// Its signals hold copies of their recipients' ids.
+    #[must_use]
+    pub fn copying() -> Handwritten {
+        Handwritten { copies: true, ..Handwritten::default() }
+    }
+
     fn create(&mut self, owner: u64, group: u64) -> Result<Done, u16> {
         if self.groups.contains_key(&group) || self.tombstones.contains_key(&group) {
             return Err(409);
@@ -77,8 +117,8 @@ impl Handwritten {
         }
         joined.members.insert(user, self.now);
         self.groups_of.entry(user).or_default().insert(group);
-        let others = joined.members.len() - 1;
-        Ok(self.signal(Kind::Join, user, group, Some(user), others))
+        let others = joined.recipients(self.copies, Some(user), None);
+        Ok(self.signal(Kind::Join, user, group, others))
     }
 
     fn leave(&mut self, user: u64, group: u64) -> Result<Done, u16> {
@@ -87,9 +127,9 @@ impl Handwritten {
             return Ok(self.dissolve(group));
         }
         left.members.remove(&user).ok_or(400u16)?;
-        let remain = left.members.len();
+        let remaining = left.recipients(self.copies, None, None);
         self.unlist(user, group);
-        Ok(self.signal(Kind::Leave, user, group, None, remain))
+        Ok(self.signal(Kind::Leave, user, group, remaining))
     }
 
     fn kick(&mut self, by: u64, group: u64, user: u64) -> Result<Done, u16> {
@@ -101,9 +141,9 @@ impl Handwritten {
             return Err(403);
         }
         left.members.remove(&user).ok_or(400u16)?;
-        let told = left.members.len() + 1;
+        let recipients = left.recipients(self.copies, None, Some(user));
         self.unlist(user, group);
-        Ok(self.signal(Kind::Kick, user, group, None, told))
+        Ok(self.signal(Kind::Kick, user, group, recipients))
     }
 
     fn post(&mut self, author: u64, group: u64) -> Result<Done, u16> {
@@ -113,14 +153,14 @@ impl Handwritten {
         }
         let message: Arc<str> = MESSAGE.into();
         posted_to.log.push(Entry { at: self.now, author, message: Arc::clone(&message) });
-        let others = posted_to.members.len() - 1;
-        let mut done = self.signal(Kind::Message, author, group, Some(author), others);
+        let others = posted_to.recipients(self.copies, Some(author), None);
+        let mut done = self.signal(Kind::Message, author, group, others);
         done.signals[0].message = Some(message);
         Ok(done)
     }
 
-    /// The group is handed over whole, so the recipients need not be copied and nothing of it is
-    /// freed here. But every member's list of groups has to be told.
+    /// The group is handed over whole, so the recipients need not be copied, and nothing of it is
+    /// freed here. But the group must be removed from every member's list of groups.
     fn dissolve(&mut self, group: u64) -> Done {
         let Some(dissolved) = self.groups.remove(&group) else {
             return Done::NOTHING;
@@ -130,9 +170,9 @@ impl Handwritten {
         }
         let owner = dissolved.owner;
         self.tombstones.insert(group, owner);
-        let others = dissolved.members.len() - 1;
-        let mut done = self.signal(Kind::Kick, owner, group, Some(owner), others);
-        done.signals.extend(self.signal(Kind::Purge, owner, group, Some(owner), others).signals);
+        let others = || dissolved.recipients(false, Some(owner), None);
+        let mut done = self.signal(Kind::Kick, owner, group, others());
+        done.signals.extend(self.signal(Kind::Purge, owner, group, others()).signals);
         Done { dissolved: Some(dissolved), ..done }
     }
 
@@ -145,25 +185,16 @@ impl Handwritten {
         }
     }
 
-    fn signal(
-        &mut self,
-        kind: Kind,
-        from: u64,
-        group: u64,
-        except: Option<u64>,
-        recipients: usize,
-    ) -> Done {
+    fn signal(&mut self, kind: Kind, from: u64, group: u64, recipients: Recipients) -> Done {
         let key = self.next_key;
         self.next_key += 1;
-        let signal = Signal { key, kind, from, group, except, recipients, message: None };
+        let signal = Signal { key, kind, from, group, recipients, message: None };
         Done { signals: vec![signal], dissolved: None }
     }
 }
 
 impl Peer for Handwritten {
     type Output = Result<Done, u16>;
-
-    const NAME: &'static str = "hand-written";
 
     fn run(&mut self, step: Step) -> Self::Output {
         self.now += 1;
@@ -176,12 +207,16 @@ impl Peer for Handwritten {
         }
     }
 
+    fn one_in(&self) -> u64 {
+        if self.copies { 100 } else { 1 }
+    }
+
     fn answer(output: &Self::Output) -> Answer {
         let done = output.as_ref().map_err(|code| *code)?;
         let told = done.signals.iter().map(|signal| Told {
             kind: signal.kind,
             from: signal.from,
-            recipients: signal.recipients as u64,
+            recipients: signal.recipients.count() as u64,
         });
         Ok(told.collect())
     }
@@ -205,6 +240,15 @@ impl Peer for Handwritten {
 
     fn groups_of(&mut self, user: u64) -> Vec<u64> {
         self.groups_of.get(&user).map_or(Vec::new(), sorted)
+    }
+
+    /// Without copies, which nobody would read.
+    fn fill(&mut self, steps: &mut dyn Iterator<Item = Step>) {
+        let copies = std::mem::replace(&mut self.copies, false);
+        for step in steps {
+            drop(self.run(step));
+        }
+        self.copies = copies;
     }
 }
 

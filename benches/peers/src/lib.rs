@@ -18,10 +18,11 @@ pub mod dissolution;
 pub mod memory;
 pub mod mix;
 pub mod report;
+pub mod rows;
 pub mod script;
 
-pub use handwritten::Handwritten;
-pub use ours::{Ours, Shared};
+pub use handwritten::{Handwritten, Recipients};
+pub use ours::Ours;
 pub use peer::{Answer, Kind, Peer, Step, Told};
 pub use redis::{Redis, RedisUnusable};
 pub use sqlite::Sqlite;

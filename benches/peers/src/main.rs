@@ -11,157 +11,200 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use disband_peers::clock::Clock;
+use disband_peers::commands::{self, SingleCommands};
+use disband_peers::dissolution::{self, AllSizes};
 use disband_peers::memory::{self, Case};
-use disband_peers::report::{Memory, Report};
+use disband_peers::mix::Service;
+use disband_peers::report::{Memory, Report, Table};
+use disband_peers::rows::{Measure, Part, Row};
 use disband_peers::script::Scale;
-use disband_peers::{
-    Handwritten, Ours, Peer, Redis, Shared, Sqlite, charts, commands, dissolution, mix,
-};
+use disband_peers::{Handwritten, Ours, Redis, RedisUnusable, Sqlite, charts};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Measures disband beside what people would use instead: a table in Markdown, and charts. It
-/// takes some ten minutes and 6 GB of memory.
+/// Measures disband beside what people would use instead: tables in Markdown, and charts. All of it
+/// takes some twenty minutes and 6 GB of memory.
 #[derive(Parser)]
 struct Options {
-    /// Where the table and the charts go.
+    /// The folder for the tables and the charts.
     #[arg(long, default_value = "target/peers")]
     out: PathBuf,
     /// A hundredth of it all: to see that it works, not how fast.
     #[arg(long)]
     quick: bool,
+    /// Measures only this part. Repeat the option for several.
+    #[arg(long, value_name = "PART")]
+    only: Vec<Part>,
+    /// Measures only these rows of the tables, separated by commas.
+    #[arg(long, value_name = "ROWS", value_delimiter = ',')]
+    peers: Vec<Row>,
     #[command(subcommand)]
-    part: Option<Part>,
+    task: Option<Task>,
 }
 
 #[derive(Subcommand)]
-enum Part {
+enum Task {
     /// Bytes of memory for each thing held, in a process that does nothing else.
     #[command(hide = true)]
-    Memory { holder: Holder, case: Case, groups: u64 },
-}
-
-/// Who has its memory counted by the operating system.
-#[derive(Clone, Copy, ValueEnum)]
-enum Holder {
-    Disband,
-    Handwritten,
-    Sqlite,
+    Memory { row: Row, case: Case, groups: u64 },
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
-    if let Some(Part::Memory { holder, case, groups }) = options.part {
-        let bytes = hold(holder, case, groups).ok_or("this system does not count memory")?;
+    if let Some(Task::Memory { row, case, groups }) = options.task {
+        let bytes = hold(row, case, groups).ok_or("its memory is not counted by this system")?;
         println!("{bytes}");
         return Ok(());
     }
-    let url = env::var("REDIS_URL").ok();
-    if url.is_none() {
-        eprintln!("Redis is left out: REDIS_URL does not say where there is one.");
-    }
-    let report = measure(options.quick, url.as_deref())?;
+    let report = Run::new(&options).report()?;
 
     fs::create_dir_all(&options.out)?;
-    charts::dissolution(&report, &options.out.join("dissolution.svg"))?;
-    charts::latency(&report, &options.out.join("latency.svg"))?;
-    let table = report.markdown();
-    fs::write(options.out.join("results.md"), &table)?;
-    println!("{table}");
-    eprintln!("The table and two charts are in {}.", options.out.display());
+    if !report.dissolutions.is_empty() {
+        charts::dissolution(&report, &options.out.join("dissolution.svg"))?;
+    }
+    if !report.mix.is_empty() {
+        charts::latency(&report, &options.out.join("latency.svg"))?;
+    }
+    let tables = report.markdown();
+    fs::write(options.out.join("results.md"), &tables)?;
+    println!("{tables}");
+    eprintln!("The tables and the charts are in {}.", options.out.display());
     Ok(())
 }
 
-fn measure(quick: bool, redis: Option<&str>) -> Result<Report, Box<dyn Error>> {
-    let clock = Clock::calibrated();
-    let connect = || redis.map(Redis::connect).transpose();
-    let shrink = if quick { 100 } else { 1 };
-    let members = 1_000_000 / shrink;
-    let scale = Scale { groups: 10_000 / shrink, largest: members, commands: 2_000_000 / shrink };
-    let peers = 3 + u64::from(redis.is_some());
-
-    let bar = progress("dissolutions", dissolution::work(members) * (peers + 1));
-    let mut dissolutions = vec![
-        dissolution::measure(Ours::default(), members, clock, &bar),
-        dissolution::measure(Shared::default(), members, clock, &bar),
-        dissolution::measure(Handwritten::default(), members, clock, &bar),
-        dissolution::measure(Sqlite::default(), members, clock, &bar),
-    ];
-    if let Some(redis) = connect()? {
-        dissolutions.push(dissolution::measure(redis, members, clock, &bar));
-    }
-    bar.finish_and_clear();
-
-    let bar = progress("single commands", peers + 1);
-    let times = usize::try_from(members / 50)?;
-    let mut commands = vec![
-        commands::measure(Ours::default(), members, times, clock, &bar),
-        commands::measure(Shared::default(), members, times, clock, &bar),
-        commands::measure(Handwritten::default(), members, times, clock, &bar),
-        commands::measure(Sqlite::default(), members, times, clock, &bar),
-    ];
-    if let Some(redis) = connect()? {
-        commands.push(commands::measure(redis, members, times, clock, &bar));
-    }
-    let walk = commands::walk(members, 21, clock);
-    bar.finish_and_clear();
-
-    let bar = progress("the mix", scale.commands * peers);
-    let mut mix = vec![
-        mix::measure(Ours::default(), scale, clock, &bar),
-        mix::measure(Handwritten::default(), scale, clock, &bar),
-        mix::measure(Sqlite::default(), scale, clock, &bar),
-    ];
-    if let Some(redis) = connect()? {
-        mix.push(mix::measure(redis, scale, clock, &bar));
-    }
-    bar.finish_and_clear();
-
-    let bar = progress("memory", peers * Case::ALL.len() as u64);
-    let mut memory = Vec::new();
-    for (peer, holder) in [
-        (Ours::NAME, Holder::Disband),
-        (Handwritten::NAME, Holder::Handwritten),
-        (Sqlite::NAME, Holder::Sqlite),
-    ] {
-        let mut bytes = Vec::new();
-        for case in bar.wrap_iter(Case::ALL.into_iter()) {
-            bytes.push((case, elsewhere(holder, case, members)?));
-        }
-        memory.push(Memory { peer, bytes });
-    }
-    if redis.is_some() {
-        let mut bytes = Vec::new();
-        for case in bar.wrap_iter(Case::ALL.into_iter()) {
-            if let Some(mut redis) = connect()? {
-                let each = memory::counted(&mut redis, case, members, Redis::used_memory);
-                bytes.push((case, Some(each)));
-            }
-        }
-        memory.push(Memory { peer: Redis::NAME, bytes });
-    }
-    bar.finish_and_clear();
-    Ok(Report { dissolutions, members, commands, walk, scale, mix, memory })
+/// What a run measures.
+struct Run {
+    /// All parts, if empty.
+    only: Vec<Part>,
+    rows: Vec<Row>,
+    /// The address of Redis.
+    redis: Option<String>,
+    /// Members of the largest group.
+    members: u64,
+    scale: Scale,
+    clock: Clock,
 }
 
-fn hold(holder: Holder, case: Case, groups: u64) -> Option<f64> {
-    match holder {
-        Holder::Disband => {
+impl Run {
+    fn new(options: &Options) -> Run {
+        let redis = env::var("REDIS_URL").ok();
+        let mut rows = options.peers.clone();
+        if rows.is_empty() {
+            rows = Row::value_variants().to_vec();
+            if redis.is_none() {
+                eprintln!("Redis is left out: REDIS_URL is not set.");
+                rows.retain(|row| *row != Row::Redis);
+            }
+        }
+        let shrink = if options.quick { 100 } else { 1 };
+        let members = 1_000_000 / shrink;
+        Run {
+            only: options.only.clone(),
+            rows,
+            redis,
+            members,
+            scale: Scale {
+                groups: 10_000 / shrink,
+                largest: members,
+                commands: 2_000_000 / shrink,
+            },
+            clock: Clock::calibrated(),
+        }
+    }
+
+    /// The rows of a part that are measured. A part that is left out has none.
+    fn rows(&self, part: Part) -> Vec<Row> {
+        if !self.only.is_empty() && !self.only.contains(&part) {
+            return Vec::new();
+        }
+        part.rows().iter().copied().filter(|row| self.rows.contains(row)).collect()
+    }
+
+    fn measure<M: Measure>(
+        &self,
+        part: Part,
+        what: &M,
+    ) -> Result<Table<M::Figures>, RedisUnusable> {
+        let figures = |row: Row| Ok((row, row.measure(what, self.redis.as_deref())?));
+        self.rows(part).into_iter().map(figures).collect()
+    }
+
+    fn report(&self) -> Result<Report, Box<dyn Error>> {
+        let &Run { members, scale, clock, .. } = self;
+        let count = |part| self.rows(part).len() as u64;
+
+        let bar = progress("dissolutions", dissolution::work(members) * count(Part::Dissolutions));
+        let sizes = AllSizes { largest: members, clock, bar: &bar };
+        let dissolutions = self.measure(Part::Dissolutions, &sizes)?;
+        bar.finish_and_clear();
+
+        let bar = progress("single commands", count(Part::Commands));
+        let single = SingleCommands { members, times: members / 50, clock, bar: &bar };
+        let commands = self.measure(Part::Commands, &single)?;
+        let rows = self.rows(Part::Commands);
+        let walk = rows.contains(&Row::Disband).then(|| commands::walk(members, 21, clock));
+        let ping = match rows.contains(&Row::Redis) {
+            true => Some(self.connect()?.ping(clock)),
+            false => None,
+        };
+        bar.finish_and_clear();
+
+        let bar = progress("the mix", scale.commands * count(Part::Mix));
+        let mix = self.measure(Part::Mix, &Service { scale, clock, bar: &bar })?;
+        bar.finish_and_clear();
+
+        let memory = self.memory()?;
+        Ok(Report { dissolutions, members, commands, walk, ping, scale, mix, memory })
+    }
+
+    fn memory(&self) -> Result<Table<Memory>, Box<dyn Error>> {
+        let rows = self.rows(Part::Memory);
+        let bar = progress("memory", (rows.len() * Case::ALL.len()) as u64);
+        let mut table = Table::new();
+        for row in rows {
+            let mut bytes = Memory::new();
+            for case in bar.wrap_iter(Case::ALL.into_iter()) {
+                bytes.push(match row {
+                    Row::Redis => Some(memory::counted(
+                        &mut self.connect()?,
+                        case,
+                        self.members,
+                        Redis::used_memory,
+                    )),
+                    _ => elsewhere(row, case, self.members)?,
+                });
+            }
+            table.push((row, bytes));
+        }
+        bar.finish_and_clear();
+        Ok(table)
+    }
+
+    fn connect(&self) -> Result<Redis, RedisUnusable> {
+        Redis::connect(self.redis.as_deref())
+    }
+}
+
+/// `None` if the operating system does not count the memory of this row.
+fn hold(row: Row, case: Case, groups: u64) -> Option<f64> {
+    match row {
+        Row::Disband => {
             let departures = if case == Case::Departed { 16 } else { 0 };
             memory::resident(&mut Ours::with_departures(departures), case, groups)
         }
-        Holder::Handwritten => memory::resident(&mut Handwritten::default(), case, groups),
-        Holder::Sqlite => memory::resident(&mut Sqlite::default(), case, groups),
+        Row::Handwritten => memory::resident(&mut Handwritten::default(), case, groups),
+        Row::Sqlite => memory::resident(&mut Sqlite::default(), case, groups),
+        _ => None,
     }
 }
 
 /// The same in a process of its own; `None` where no system counts.
-fn elsewhere(holder: Holder, case: Case, groups: u64) -> Result<Option<f64>, Box<dyn Error>> {
+fn elsewhere(row: Row, case: Case, groups: u64) -> Result<Option<f64>, Box<dyn Error>> {
     let name = |value: Option<clap::builder::PossibleValue>| {
         value.map(|value| value.get_name().to_string()).unwrap_or_default()
     };
     let output = Command::new(env::current_exe()?)
         .arg("memory")
-        .args([name(holder.to_possible_value()), name(case.to_possible_value())])
+        .args([name(row.to_possible_value()), name(case.to_possible_value())])
         .arg(groups.to_string())
         .output()?;
     Ok(if output.status.success() {

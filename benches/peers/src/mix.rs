@@ -9,12 +9,19 @@ use indicatif::ProgressBar;
 
 use crate::clock::Clock;
 use crate::peer::{Peer, Step};
+use crate::rows::Measure;
 use crate::script::{Mix, Scale};
+
+/// Slow enough that the default quotas refuse none of the commands, also not in a group where the
+/// owner is alone and posts.
+pub const MS_PER_COMMAND: u64 = 20;
+
+/// How many commands a snapshot stays alive for, if the peer is measured with one.
+pub const COMMANDS_PER_SNAPSHOT: usize = 65_536;
 
 /// The latencies of single commands, in nanoseconds, and the time that all of them took.
 #[derive(Debug, Clone)]
 pub struct Latencies {
-    pub peer: &'static str,
     pub each: Histogram<u64>,
     pub all: Duration,
 }
@@ -26,32 +33,55 @@ impl Latencies {
     }
 }
 
-/// Runs the mix. What was dissolved is freed by another thread, as a server would.
-pub fn measure<P: Peer>(mut peer: P, scale: Scale, clock: Clock, bar: &ProgressBar) -> Latencies {
-    const SEED: u64 = 1;
-    let mut mix = Mix::new(scale, SEED);
-    peer.fill(&mut mix.setup());
-    let steps: Vec<Step> = (0..scale.commands).map(|_| mix.step()).collect();
-    drop(mix);
-    peer.catch_up();
+/// Runs the mix. What was dissolved is freed by another thread, as a server would. All else that is
+/// freed counts in the time of all commands, and in no single command's.
+#[derive(Debug)]
+pub struct Service<'a> {
+    pub scale: Scale,
+    pub clock: Clock,
+    pub bar: &'a ProgressBar,
+}
 
-    // Up to an hour, to three digits.
-    let mut each = Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("bounds in order");
-    let (dissolved, to_free) = mpsc::channel::<P::Output>();
-    let freeing = thread::spawn(move || to_free.into_iter().for_each(drop));
-    let (all, ()) = clock.time_of(|| {
-        for (done, step) in steps.into_iter().enumerate() {
-            let (took, output) = clock.time(&mut peer, step);
-            each.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
-            if P::is_large(&output) {
-                dissolved.send(output).expect("the other thread waits for it");
+impl Measure for Service<'_> {
+    type Figures = Latencies;
+
+    fn of<P: Peer>(&self, mut peer: P) -> Latencies {
+        const SEED: u64 = 1;
+        const COMMANDS_PER_TICK: usize = 4_096;
+        let mut mix = Mix::new(self.scale, SEED);
+        peer.fill(&mut mix.setup());
+        let one_in = peer.one_in();
+        let commands = self.scale.commands / one_in;
+        let steps: Vec<Step> = (0..commands).map(|_| mix.step()).collect();
+        drop(mix);
+        peer.catch_up();
+
+        // Up to an hour, to three digits.
+        let mut each =
+            Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("bounds in order");
+        let (dissolved, to_free) = mpsc::channel::<P::Output>();
+        let freeing = thread::spawn(move || to_free.into_iter().for_each(drop));
+        let (all, ()) = self.clock.time_of(|| {
+            for (done, step) in steps.into_iter().enumerate() {
+                if done % COMMANDS_PER_SNAPSHOT == 0 {
+                    peer.snapshot();
+                }
+                if done % COMMANDS_PER_TICK == 0 {
+                    self.bar.inc(COMMANDS_PER_TICK as u64 * one_in);
+                }
+                // A command takes a millisecond of its own.
+                peer.wait(MS_PER_COMMAND - 1);
+                let (took, output) = self.clock.time(&mut peer, step);
+                each.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+                if let Some(output) = peer.keep(output)
+                    && P::is_large(&output)
+                {
+                    dissolved.send(output).expect("the other thread waits for it");
+                }
             }
-            if done % 4_096 == 0 {
-                bar.inc(4_096);
-            }
-        }
-    });
-    drop(dissolved);
-    freeing.join().expect("freeing does not fail");
-    Latencies { peer: P::NAME, each, all }
+        });
+        drop(dissolved);
+        freeing.join().expect("freeing does not fail");
+        Latencies { each, all }
+    }
 }

@@ -1,17 +1,26 @@
 //! disband.
 
+use std::collections::VecDeque;
+
 use disband::{
-    Command, CommandResult, Config, Departure, Dissolved, Engine, Event, Page, Quotas, Reply,
-    Timestamp,
+    Command, CommandResult, Config, Departure, Dissolved, Engine, Event, Page, Quotas, Refusal,
+    Reply, Timestamp,
 };
 
 use crate::peer::{Answer, Kind, MESSAGE, Peer, Step, Told};
 
-/// The engine, without what its peers do not do: rate limits, and why a former member is none.
-#[derive(Clone)]
+type Output = CommandResult<Reply<u64, u64>, u64, u64>;
+
+/// The engine and what its host keeps alive. By default that is nothing, and the engine does no more
+/// than the other peers: it has no rate limits and remembers no departures.
 pub struct Ours {
     pub engine: Engine<u64, u64>,
     now: Timestamp,
+    /// How many of the last outputs stay alive.
+    keeps: usize,
+    kept: VecDeque<Output>,
+    takes_snapshots: bool,
+    snapshot: Option<Engine<u64, u64>>,
 }
 
 impl Default for Ours {
@@ -21,11 +30,43 @@ impl Default for Ours {
 }
 
 impl Ours {
-    /// One whose groups remember so many departures.
+    /// How many outcomes a host has yet to deliver, where they are measured alive.
+    pub const UNDELIVERED: usize = 64;
+
+    fn new(config: Config) -> Ours {
+        Ours {
+            engine: Engine::new(config),
+            now: Timestamp(0),
+            keeps: 0,
+            kept: VecDeque::new(),
+            takes_snapshots: false,
+            snapshot: None,
+        }
+    }
+
+    /// Each group remembers so many departures.
     #[must_use]
     pub fn with_departures(departures: u8) -> Ours {
-        let config = Config { quotas: Quotas::UNLIMITED, departures, ..Config::default() };
-        Ours { engine: Engine::new(config), now: Timestamp(0) }
+        Ours::new(Config { quotas: Quotas::UNLIMITED, departures, ..Config::default() })
+    }
+
+    /// `Config::default()`. A command that is refused as too fast is a mistake of the script, and
+    /// panics.
+    #[must_use]
+    pub fn with_default_config() -> Ours {
+        Ours::new(Config::default())
+    }
+
+    /// The last [`UNDELIVERED`](Self::UNDELIVERED) outputs stay alive.
+    #[must_use]
+    pub fn with_outcomes_alive() -> Ours {
+        Ours { keeps: Ours::UNDELIVERED, ..Ours::default() }
+    }
+
+    /// A snapshot stays alive until the next replaces it.
+    #[must_use]
+    pub fn with_snapshot_alive() -> Ours {
+        Ours { takes_snapshots: true, ..Ours::default() }
     }
 }
 
@@ -38,9 +79,7 @@ fn dissolved(reply: &Reply<u64, u64>) -> Option<&Dissolved<u64>> {
 }
 
 impl Peer for Ours {
-    type Output = CommandResult<Reply<u64, u64>, u64, u64>;
-
-    const NAME: &'static str = "disband";
+    type Output = Output;
 
     fn run(&mut self, step: Step) -> Self::Output {
         self.now = self.now.after(1);
@@ -56,8 +95,27 @@ impl Peer for Ours {
         self.engine.apply(command, self.now)
     }
 
+    fn wait(&mut self, ms: u64) {
+        self.now = self.now.after(ms);
+    }
+
+    fn snapshot(&mut self) {
+        if self.takes_snapshots {
+            self.snapshot = Some(self.engine.clone());
+        }
+    }
+
+    fn keep(&mut self, output: Output) -> Option<Output> {
+        assert!(!matches!(output, Err(Refusal::TooFast { .. })), "429 at {:?}", self.now);
+        if self.keeps == 0 {
+            return Some(output);
+        }
+        self.kept.push_back(output);
+        if self.kept.len() > self.keeps { self.kept.pop_front() } else { None }
+    }
+
     fn answer(output: &Self::Output) -> Answer {
-        let outcome = output.as_ref().map_err(disband::Refusal::code)?;
+        let outcome = output.as_ref().map_err(Refusal::code)?;
         let told = outcome.signals.iter().map(|signal| Told {
             kind: match signal.event {
                 Event::MemberJoin => Kind::Join,
@@ -102,56 +160,7 @@ impl Peer for Ours {
     }
 
     fn catch_up(&mut self) {
-        self.engine.sweep(usize::MAX);
-    }
-}
-
-/// disband, each command with a snapshot alive that was taken just before: nothing is its own.
-#[derive(Default)]
-pub struct Shared {
-    ours: Ours,
-    snapshot: Option<Ours>,
-}
-
-impl Peer for Shared {
-    type Output = <Ours as Peer>::Output;
-
-    const NAME: &'static str = "disband, a snapshot alive";
-
-    fn run(&mut self, step: Step) -> Self::Output {
-        self.ours.run(step)
-    }
-
-    fn prepare(&mut self) {
-        self.snapshot = Some(self.ours.clone());
-    }
-
-    fn answer(output: &Self::Output) -> Answer {
-        Ours::answer(output)
-    }
-
-    fn gone(output: &Self::Output) -> Vec<u64> {
-        Ours::gone(output)
-    }
-
-    fn is_large(output: &Self::Output) -> bool {
-        Ours::is_large(output)
-    }
-
-    fn members(&mut self, group: u64) -> Vec<u64> {
-        self.ours.members(group)
-    }
-
-    fn entries(&mut self, group: u64) -> u64 {
-        self.ours.entries(group)
-    }
-
-    fn groups_of(&mut self, user: u64) -> Vec<u64> {
-        self.ours.groups_of(user)
-    }
-
-    fn catch_up(&mut self) {
         self.snapshot = None;
-        self.ours.catch_up();
+        self.engine.sweep(usize::MAX);
     }
 }

@@ -53,17 +53,30 @@ pub type Answer = Result<Vec<Told>, u16>;
 
 /// A system that does the work. Its commands are what is measured; `answer` is not.
 pub trait Peer {
-    /// What a command returns: all that a server needs to reply and to deliver the signals. Where
-    /// the group lives on, it may leave the recipients in the group, to be walked when they are
-    /// told; where it is dissolved, it holds them.
+    /// What a command returns: all that a server needs to reply and to deliver the signals. After
+    /// a dissolution it holds the recipients. Otherwise it may leave them in the group, which must
+    /// then be read before the next command.
     type Output: Send + 'static;
 
-    const NAME: &'static str;
-
+    /// Each command comes a millisecond after the one before.
     fn run(&mut self, step: Step) -> Self::Output;
 
-    /// What comes before a command that is timed, and is not timed itself.
-    fn prepare(&mut self) {}
+    /// How many times fewer commands it is measured with, because its commands take so long.
+    fn one_in(&self) -> u64 {
+        1
+    }
+
+    /// Advances the peer's clock, if anything in it depends on the time.
+    fn wait(&mut self, _ms: u64) {}
+
+    /// Replaces the snapshot, if the peer is measured with a snapshot alive.
+    fn snapshot(&mut self) {}
+
+    /// Takes the output of each command after its time is measured. Returns an output that can be
+    /// freed now: the same, or an older one if the peer is measured with outputs alive.
+    fn keep(&mut self, output: Self::Output) -> Option<Self::Output> {
+        Some(output)
+    }
 
     fn answer(output: &Self::Output) -> Answer;
 
@@ -87,7 +100,8 @@ pub trait Peer {
     /// Many commands whose answers nobody looks at, in whatever way is fastest.
     fn fill(&mut self, steps: &mut dyn Iterator<Item = Step>) {
         for step in steps {
-            drop(self.run(step));
+            let output = self.run(step);
+            drop(self.keep(output));
         }
     }
 

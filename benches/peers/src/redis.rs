@@ -1,8 +1,11 @@
 //! Redis: hashes, sets and lists, and a Lua script for each command, so that it is atomic and takes
 //! one round trip.
 
+use std::time::Duration;
+
 use redis::{Commands, Connection, Pipeline, RedisError, Script};
 
+use crate::clock::{Clock, median};
 use crate::peer::{Answer, Kind, MESSAGE, Peer, Step, Told};
 
 /// Keys: `g<group>` is the owner, `m<group>` the members with when each came, `l<group>` the log,
@@ -97,6 +100,8 @@ pub enum RedisUnusable {
     Fails(RedisError),
     /// Somebody keeps something in it.
     NotEmpty,
+    /// The run was not given its address.
+    NoAddress,
 }
 
 impl std::fmt::Display for RedisUnusable {
@@ -104,6 +109,7 @@ impl std::fmt::Display for RedisUnusable {
         match self {
             RedisUnusable::Fails(error) => write!(f, "it does not answer: {error}"),
             RedisUnusable::NotEmpty => f.write_str("it is not empty, and would be emptied"),
+            RedisUnusable::NoAddress => f.write_str("REDIS_URL is not set"),
         }
     }
 }
@@ -120,8 +126,9 @@ impl Redis {
     /// The Redis at `url`, which must be empty.
     ///
     /// # Errors
-    /// If it does not answer, or is not empty.
-    pub fn connect(url: &str) -> Result<Redis, RedisUnusable> {
+    /// If there is no address, or it does not answer, or it is not empty.
+    pub fn connect(url: Option<&str>) -> Result<Redis, RedisUnusable> {
+        let url = url.ok_or(RedisUnusable::NoAddress)?;
         let mut connection = redis::Client::open(url)?.get_connection()?;
         if redis::cmd("DBSIZE").query::<u64>(&mut connection)? > 0 {
             return Err(RedisUnusable::NotEmpty);
@@ -132,6 +139,17 @@ impl Redis {
         }
         let scripts = Scripts { create, join, leave, kick, post };
         Ok(Redis { connection, scripts, now: 0 })
+    }
+
+    /// The time of a bare `PING`, the median of many: what a round trip costs without any work.
+    pub fn ping(&mut self, clock: Clock) -> Duration {
+        const PINGS: usize = 10_001;
+        let ping = |_| {
+            let (took, ()) =
+                clock.time_of(|| redis::cmd("PING").exec(&mut self.connection).expect(FATAL));
+            took
+        };
+        median((0..PINGS).map(ping).collect())
     }
 
     /// Memory for all that it holds, in bytes.
@@ -161,8 +179,6 @@ const FATAL: &str = "Redis answers as its scripts do";
 
 impl Peer for Redis {
     type Output = Done;
-
-    const NAME: &'static str = "Redis";
 
     fn run(&mut self, step: Step) -> Done {
         self.now += 1;

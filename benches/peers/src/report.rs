@@ -3,29 +3,39 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 use crate::commands::{Commands, Walk};
 use crate::dissolution::Dissolutions;
 use crate::memory::Case;
-use crate::mix::Latencies;
+use crate::mix::{COMMANDS_PER_SNAPSHOT, Latencies, MS_PER_COMMAND};
+use crate::rows::Row;
 use crate::script::Scale;
 
-/// Everything that one run measured. Of the peers, disband is the first in each list.
+/// What was measured of each row, in the order of the table.
+pub type Table<T> = Vec<(Row, T)>;
+
+/// Everything that one run measured. A part that was left out is empty.
 #[derive(Debug, Clone)]
 pub struct Report {
-    pub dissolutions: Vec<Dissolutions>,
+    pub dissolutions: Table<Dissolutions>,
     pub members: u64,
-    pub commands: Vec<Commands>,
-    pub walk: Walk,
+    pub commands: Table<Commands>,
+    pub walk: Option<Walk>,
+    /// The time of a bare `PING` of Redis.
+    pub ping: Option<Duration>,
     pub scale: Scale,
-    pub mix: Vec<Latencies>,
-    pub memory: Vec<Memory>,
+    pub mix: Table<Latencies>,
+    pub memory: Table<Memory>,
 }
 
-/// Bytes that each thing takes.
-#[derive(Debug, Clone)]
-pub struct Memory {
-    pub peer: &'static str,
-    pub bytes: Vec<(Case, Option<f64>)>,
+/// Bytes that each case takes, in the order of [`Case::ALL`].
+pub type Memory = Vec<Option<f64>>;
+
+/// The figures of a row, if it was measured.
+#[must_use]
+pub fn of<T>(table: &Table<T>, row: Row) -> Option<&T> {
+    table.iter().find(|(measured, _)| *measured == row).map(|(_, figures)| figures)
 }
 
 /// Three digits and a unit.
@@ -40,7 +50,8 @@ pub fn time(time: Duration) -> String {
     }
 }
 
-fn digits(number: f64) -> String {
+/// Three digits.
+pub(crate) fn digits(number: f64) -> String {
     let decimals = if number < 10.0 { 2 } else { usize::from(number < 100.0) };
     format!("{number:.decimals$}")
 }
@@ -67,46 +78,77 @@ fn times(ratio: f64) -> String {
     if ratio < 1_000.0 { digits(ratio) } else { grouped(ratio.round() as u64) }
 }
 
-/// A row of a table.
-fn row(out: &mut String, cells: impl IntoIterator<Item = String>) {
+/// A line of a table.
+pub(crate) fn line(out: &mut String, cells: impl IntoIterator<Item = String>) {
     for cell in cells {
         let _ = write!(out, "| {cell} ");
     }
     out.push_str("|\n");
 }
 
-fn head(out: &mut String, cells: &[&str]) {
-    row(out, cells.iter().map(ToString::to_string));
-    row(out, cells.iter().map(|_| "---".to_string()));
+/// The first two lines of a table.
+pub(crate) fn head(out: &mut String, cells: &[&str]) {
+    line(out, cells.iter().map(ToString::to_string));
+    line(out, cells.iter().map(|_| "---".to_string()));
+}
+
+/// The head of a table whose columns are the rows of others.
+fn transposed<T>(out: &mut String, first: &str, table: &Table<T>) {
+    let titles = table.iter().map(|(row, _)| row.title());
+    head(out, &std::iter::once(first).chain(titles).collect::<Vec<_>>());
 }
 
 impl Report {
-    /// Tables, each under what it shows.
+    /// What the rows mean, then tables, each under what it shows.
     #[must_use]
     pub fn markdown(&self) -> String {
         let mut out = String::new();
-        self.dissolutions(&mut out);
-        self.commands(&mut out);
-        self.mix(&mut out);
-        self.memory(&mut out);
+        self.meanings(&mut out);
+        if !self.dissolutions.is_empty() {
+            self.dissolutions(&mut out);
+        }
+        if !self.commands.is_empty() {
+            self.commands(&mut out);
+        }
+        if !self.mix.is_empty() {
+            self.mix(&mut out);
+        }
+        if !self.memory.is_empty() {
+            self.memory(&mut out);
+        }
         out
+    }
+
+    fn meanings(&self, out: &mut String) {
+        let timed = |row| {
+            of(&self.dissolutions, row).is_some()
+                || of(&self.commands, row).is_some()
+                || of(&self.mix, row).is_some()
+        };
+        for row in Row::value_variants().iter().filter(|row| timed(**row)) {
+            if let Some(meaning) = row.meaning() {
+                let _ = writeln!(out, "- **{}**: {meaning}", row.title());
+            }
+        }
+        if !out.is_empty() {
+            out.push('\n');
+        }
     }
 
     fn dissolutions(&self, out: &mut String) {
         out.push_str("An owner leaves a group of n members with n messages (median):\n\n");
-        let names = self.dissolutions.iter().map(|of| of.peer);
-        head(out, &std::iter::once("n").chain(names).collect::<Vec<_>>());
-        let Some((ours, _)) = self.dissolutions.split_first() else { return };
-        for (place, (members, took)) in ours.by_members.iter().enumerate() {
-            let cell = |of: &Dissolutions| {
+        transposed(out, "n", &self.dissolutions);
+        let Some(((first, base), _)) = self.dissolutions.split_first() else { return };
+        for (place, (members, took)) in base.by_members.iter().enumerate() {
+            let cell = |(row, of): &(Row, Dissolutions)| {
                 let (_, theirs) = of.by_members[place];
-                match of.peer == ours.peer {
+                match row == first {
                     true => time(theirs),
                     false => format!("{} ({} ×)", time(theirs), times(ratio(theirs, *took))),
                 }
             };
             let cells = self.dissolutions.iter().map(cell);
-            row(out, std::iter::once(grouped(*members)).chain(cells));
+            line(out, std::iter::once(grouped(*members)).chain(cells));
         }
         out.push('\n');
     }
@@ -115,20 +157,30 @@ impl Report {
         let members = grouped(self.members);
         let _ = writeln!(out, "Single commands in a group of {members} members (median):\n");
         head(out, &["", "leave", "join", "kick", "post"]);
-        for of in &self.commands {
-            let each = [of.leave, of.join, of.kick, of.post];
-            row(out, std::iter::once(of.peer.to_string()).chain(each.map(time)));
+        for (row, of) in &self.commands {
+            let each = of.each().map(|(_, took)| time(took));
+            line(out, std::iter::once(row.title().to_string()).chain(each));
         }
-        let Walk { ours, set } = self.walk;
-        let _ = writeln!(
-            out,
-            "\nA walk over an audience of {members}: {} ({} for each recipient), over a `BTreeSet` of \
-             the same ids {}: {} times.\n",
-            time(ours),
-            time(ours.div_f64(self.members as f64)),
-            time(set),
-            times(ratio(ours, set)),
-        );
+        out.push('\n');
+        if let Some(ping) = self.ping {
+            let _ = writeln!(
+                out,
+                "A bare `PING` of Redis took {} (median). Each of its commands takes one such round \
+                 trip.\n",
+                time(ping),
+            );
+        }
+        if let Some(Walk { ours, set }) = self.walk {
+            let _ = writeln!(
+                out,
+                "A walk over an audience of {members}: {} ({} for each recipient), over a \
+                 `BTreeSet` of the same ids {}: {} times.\n",
+                time(ours),
+                time(ours.div_f64(self.members as f64)),
+                time(set),
+                times(ratio(ours, set)),
+            );
+        }
     }
 
     fn mix(&self, out: &mut String) {
@@ -142,26 +194,59 @@ impl Report {
             grouped(largest),
         );
         head(out, &["", "commands a second", "p50", "p99", "p99.9", "p99.99", "maximum"]);
-        for of in &self.mix {
+        for (row, of) in &self.mix {
             let nanos = |ns| time(Duration::from_nanos(ns));
             let quantiles = [0.5, 0.99, 0.999, 0.9999].map(|q| of.each.value_at_quantile(q));
             let cells = quantiles.into_iter().chain([of.each.max()]).map(nanos);
             let rate = grouped(of.per_second().round() as u64);
-            row(out, [of.peer.to_string(), rate].into_iter().chain(cells));
+            line(out, [row.title().to_string(), rate].into_iter().chain(cells));
         }
         out.push('\n');
+        self.notes_on_the_mix(out);
+    }
+
+    fn notes_on_the_mix(&self, out: &mut String) {
+        let mut notes = Vec::new();
+        if of(&self.mix, Row::DisbandDefault).is_some() {
+            notes.push(format!(
+                "The engine's clock advances {MS_PER_COMMAND} ms with each command, so that the \
+                 default quotas refuse none."
+            ));
+        }
+        if of(&self.mix, Row::DisbandOutcomes).is_some() {
+            notes.push(
+                "Of the outcomes alive, the oldest is freed after each command: this counts in the \
+                 commands a second, not in the latencies."
+                    .to_string(),
+            );
+        }
+        if of(&self.mix, Row::DisbandSnapshot).is_some() {
+            notes.push(format!(
+                "The snapshot is replaced every {} commands: freeing the old one counts in the \
+                 commands a second, not in the latencies.",
+                grouped(COMMANDS_PER_SNAPSHOT as u64)
+            ));
+        }
+        if let Some(copying) = of(&self.mix, Row::HandwrittenCopying) {
+            notes.push(format!(
+                "The hand-written engine that copies recipients ran only the first {} commands.",
+                grouped(copying.each.len())
+            ));
+        }
+        if !notes.is_empty() {
+            let _ = writeln!(out, "{}\n", notes.join(" "));
+        }
     }
 
     fn memory(&self, out: &mut String) {
         out.push_str("Bytes of memory:\n\n");
-        let names = self.memory.iter().map(|of| of.peer);
-        head(out, &std::iter::once("").chain(names).collect::<Vec<_>>());
+        transposed(out, "", &self.memory);
         for (place, case) in Case::ALL.into_iter().enumerate() {
-            let cells = self.memory.iter().map(|of| match of.bytes.get(place) {
-                Some((_, Some(bytes))) => format!("{bytes:.0}"),
+            let cells = self.memory.iter().map(|(_, bytes)| match bytes.get(place) {
+                Some(Some(bytes)) => format!("{bytes:.0}"),
                 _ => "–".to_string(),
             });
-            row(out, std::iter::once(case.title().to_string()).chain(cells));
+            line(out, std::iter::once(case.title().to_string()).chain(cells));
         }
     }
 }

@@ -204,8 +204,6 @@ const FATAL: &str = "the database does what it was built for";
 impl Peer for Sqlite {
     type Output = Result<Done, u16>;
 
-    const NAME: &'static str = "SQLite";
-
     fn run(&mut self, step: Step) -> Self::Output {
         self.now += 1;
         self.execute("BEGIN", []).expect(FATAL);
