@@ -17,6 +17,7 @@ pub mod commands;
 pub mod dissolution;
 pub mod memory;
 pub mod mix;
+pub mod ratios;
 pub mod report;
 pub mod rows;
 pub mod script;

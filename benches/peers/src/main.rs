@@ -18,7 +18,7 @@ use disband_peers::mix::Service;
 use disband_peers::report::{Memory, Report, Table};
 use disband_peers::rows::{Measure, Part, Row};
 use disband_peers::script::Scale;
-use disband_peers::{Handwritten, Ours, Redis, RedisUnusable, Sqlite, charts};
+use disband_peers::{Handwritten, Ours, Redis, RedisUnusable, Sqlite, charts, ratios};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Measures disband beside what people would use instead: tables in Markdown, and charts. All of it
@@ -67,6 +67,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let tables = report.markdown();
     fs::write(options.out.join("results.md"), &tables)?;
     println!("{tables}");
+    let ratios = ratios::markdown(&report);
+    fs::write(options.out.join("ratios.md"), &ratios)?;
+    eprintln!("{ratios}");
     eprintln!("The tables and the charts are in {}.", options.out.display());
     Ok(())
 }
