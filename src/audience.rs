@@ -7,29 +7,52 @@ use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::id::{Id, Stint};
-use crate::roster::{self, Roster};
+use crate::map::Map;
+use crate::map::MapIter;
 
-/// The users a signal is for: a group's members as they stood, less at most one.
+/// The users a signal is for: a group's members as they stood, less or plus at most one.
 ///
 /// It shares the members with the group, so taking or cloning it is O(1) however many there are (one
 /// id is cloned at most), and nothing that happens later changes it. While it lives, the next change
 /// to the group's members copies O(log n) of them.
 #[derive(Clone)]
 pub struct Audience<U> {
-    members: Roster<U>,
-    except: Option<U>,
+    members: Map<U, Stint>,
+    but: But<U>,
+}
+
+/// How an audience differs from the members.
+#[derive(Clone)]
+enum But<U> {
+    Nobody,
+    Without(U),
+    With(U),
 }
 
 impl<U: Id> Audience<U> {
-    /// The members, without the one who is `except`.
-    pub(crate) const fn new(members: Roster<U>, except: Option<U>) -> Self {
-        Audience { members, except }
+    /// The members.
+    pub(crate) const fn all(members: Map<U, Stint>) -> Self {
+        Audience { members, but: But::Nobody }
+    }
+
+    /// The members without `user`, who is one of them.
+    pub(crate) const fn without(members: Map<U, Stint>, user: U) -> Self {
+        Audience { members, but: But::Without(user) }
+    }
+
+    /// The members and `user`, who is none of them.
+    pub(crate) const fn with(members: Map<U, Stint>, user: U) -> Self {
+        Audience { members, but: But::With(user) }
     }
 
     /// How many users. O(1).
     #[must_use]
     pub fn len(&self) -> usize {
-        self.members.len().saturating_sub(usize::from(self.except.is_some()))
+        match self.but {
+            But::Nobody => self.members.len(),
+            But::Without(_) => self.members.len().saturating_sub(1),
+            But::With(_) => self.members.len().saturating_add(1),
+        }
     }
 
     /// Whether there is nobody. O(1).
@@ -41,13 +64,23 @@ impl<U: Id> Audience<U> {
     /// Whether `user` is one of them. O(log n).
     #[must_use]
     pub fn contains(&self, user: &U) -> bool {
-        self.except.as_ref() != Some(user) && self.members.contains(user)
+        match &self.but {
+            But::Without(other) if other == user => false,
+            But::With(other) if other == user => true,
+            _ => self.members.contains(user),
+        }
     }
 
     /// The users, in ascending order. O(1) to begin; a step is O(1), amortised.
     #[must_use]
     pub fn iter(&self) -> Recipients<'_, U> {
-        Recipients { members: self.members.iter(), except: self.except.as_ref(), left: self.len() }
+        let (except, plus) = match &self.but {
+            But::Nobody => (None, None),
+            But::Without(user) => (Some(user), None),
+            But::With(user) => (None, Some(user)),
+        };
+        let (members, left) = (self.members.iter(), self.len());
+        Recipients { members, except, plus, front: None, back: None, left }
     }
 }
 
@@ -89,25 +122,42 @@ impl<'de, U: Id + Deserialize<'de>> Deserialize<'de> for Audience<U> {
         if !users.is_sorted_by(|one, next| one < next) {
             return Err(de::Error::custom("the users of an audience are not strictly ascending"));
         }
-        let members: Vec<_> = users.into_iter().map(|user| (user, Stint(0))).collect();
-        Ok(Audience::new(Roster::from_ascending(&members), None))
+        let members = users.into_iter().map(|user| (user, Stint(0)));
+        Ok(Audience::all(Map::from_ascending(members)))
     }
 }
 
 /// The users of an [`Audience`], in ascending order.
 pub struct Recipients<'a, U> {
-    members: roster::Iter<'a, U>,
+    members: MapIter<'a, U, Stint>,
     except: Option<&'a U>,
+    /// The one who is no member, until their place is reached.
+    plus: Option<&'a U>,
+    /// A member already taken from the walk, to be returned after `plus`.
+    front: Option<&'a U>,
+    /// The same at the other end: a member to be returned after `plus` when walking backwards.
+    back: Option<&'a U>,
     left: usize,
 }
 
-impl<'a, U: PartialEq> Iterator for Recipients<'a, U> {
+impl<'a, U: Ord> Iterator for Recipients<'a, U> {
     type Item = &'a U;
 
+    #[inline]
     fn next(&mut self) -> Option<&'a U> {
-        let user = self.members.by_ref().map(|(user, _)| user).find(|u| self.except != Some(*u))?;
-        self.left = self.left.saturating_sub(1);
-        Some(user)
+        self.left = self.left.checked_sub(1)?;
+        let member = self.front.take().or_else(|| {
+            let except = self.except;
+            self.members.by_ref().map(|(user, _)| user).find(|user| except != Some(*user))
+        });
+        let member = member.or_else(|| self.back.take());
+        match self.plus {
+            Some(plus) if member.is_none_or(|member| plus < member) => {
+                (self.plus, self.front) = (None, member);
+                Some(plus)
+            }
+            _ => member,
+        }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -115,23 +165,47 @@ impl<'a, U: PartialEq> Iterator for Recipients<'a, U> {
     }
 
     /// What `for_each` and `sum` use: leaf by leaf.
-    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, start: B, with: F) -> B {
-        let Recipients { members, except, .. } = self;
-        members.map(|(user, _)| user).filter(|user| except != Some(*user)).fold(start, with)
+    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, start: B, mut with: F) -> B {
+        let Recipients { members, except, plus, front, back, .. } = self;
+        let members = members.map(|(user, _)| user).filter(|user| except != Some(*user));
+        let Some(plus) = plus else {
+            let folded = front.into_iter().fold(start, &mut with);
+            let folded = members.fold(folded, &mut with);
+            return back.into_iter().fold(folded, with);
+        };
+        let mut waits = true;
+        let folded = front.into_iter().chain(members).chain(back).fold(start, |folded, user| {
+            if waits && plus < user {
+                waits = false;
+                let folded = with(folded, plus);
+                return with(folded, user);
+            }
+            with(folded, user)
+        });
+        if waits { with(folded, plus) } else { folded }
     }
 }
 
-impl<U: PartialEq> DoubleEndedIterator for Recipients<'_, U> {
+impl<U: Ord> DoubleEndedIterator for Recipients<'_, U> {
     fn next_back(&mut self) -> Option<Self::Item> {
-        let mut users = self.members.by_ref().map(|(user, _)| user);
-        let user = users.rfind(|user| self.except != Some(*user))?;
-        self.left = self.left.saturating_sub(1);
-        Some(user)
+        self.left = self.left.checked_sub(1)?;
+        let member = self.back.take().or_else(|| {
+            let except = self.except;
+            self.members.by_ref().map(|(user, _)| user).rfind(|user| except != Some(*user))
+        });
+        let member = member.or_else(|| self.front.take());
+        match self.plus {
+            Some(plus) if member.is_none_or(|member| plus > member) => {
+                (self.plus, self.back) = (None, member);
+                Some(plus)
+            }
+            _ => member,
+        }
     }
 }
 
-impl<U: PartialEq> ExactSizeIterator for Recipients<'_, U> {}
-impl<U: PartialEq> FusedIterator for Recipients<'_, U> {}
+impl<U: Ord> ExactSizeIterator for Recipients<'_, U> {}
+impl<U: Ord> FusedIterator for Recipients<'_, U> {}
 
 impl<U> Clone for Recipients<'_, U> {
     fn clone(&self) -> Self {

@@ -2,16 +2,17 @@
 
 use crate::audience::Audience;
 use crate::bans::Ban;
-use crate::group::Group;
+use crate::group::{Group, Member, PastMember};
 use crate::id::{Id, Stint};
 use crate::limits::Limit;
 use crate::options::GroupOptions;
 use crate::outcome::{CommandResult, Outcome};
 use crate::rank::Rank;
-use crate::refusal::Refusal;
+use crate::refusal::{Absence, Refusal};
 use crate::signal::{Event, Signal};
 use crate::state::State;
 use crate::time::Timestamp;
+use crate::tree::Spot;
 
 impl<U: Id, G: Id> State<U, G> {
     pub(crate) fn kick(
@@ -21,12 +22,12 @@ impl<U: Id, G: Id> State<U, G> {
         user: U,
         now: Timestamp,
     ) -> CommandResult<Stint, U, G> {
-        let (kicked_from, _) = self.acting(&by, &group, Rank::Admin, now)?;
-        outranks(kicked_from, &by, &user)?;
-        let stint = kicked_from.membership(&user, None).map_err(Refusal::TargetNotMember)?;
+        let (at, kicked_from, acting) = self.acting(&by, &group, Rank::Admin, now)?;
+        let target = outranked(kicked_from, &by, acting, &user)?;
+        let target = target.map_err(Refusal::TargetNotMember)?;
 
-        let signal = self.expel(by, group, user, stint, now)?;
-        Ok(Outcome { value: stint, signals: vec![signal] })
+        let signal = self.expel(&at, by, group, user, &target, now)?;
+        Ok(Outcome { value: target.stint, signals: vec![signal] })
     }
 
     pub(crate) fn ban(
@@ -37,21 +38,21 @@ impl<U: Id, G: Id> State<U, G> {
         until: Option<Timestamp>,
         now: Timestamp,
     ) -> CommandResult<Option<Stint>, U, G> {
-        let (banned_from, _) = self.acting(&by, &group, Rank::Admin, now)?;
-        outranks(banned_from, &by, &user)?;
+        let (at, banned_from, acting) = self.acting(&by, &group, Rank::Admin, now)?;
+        let target = outranked(banned_from, &by, acting, &user)?.ok();
         let ban = Ban { by: by.clone(), until };
         if !ban.holds(now) {
             return Err(Refusal::AlreadyExpired);
         }
         self.within(Limit::BansPerGroup, banned_from.all_bans().len_with(&user, now) as u64)?;
-        let stint = banned_from.stint(&user);
 
-        self.group_mut(&group, now)?.bar(user.clone(), ban, now);
-        let kick = match stint {
-            Some(stint) => Some(self.expel(by, group, user, stint, now)?),
+        self.group_mut(&at)?.bar(user.clone(), ban, now);
+        let kick = match &target {
+            Some(target) => Some(self.expel(&at, by, group, user, target, now)?),
             None => None,
         };
-        Ok(Outcome { value: stint, signals: Vec::from_iter(kick) })
+        let value = target.map(|target| target.stint);
+        Ok(Outcome { value, signals: Vec::from_iter(kick) })
     }
 
     pub(crate) fn unban(
@@ -61,12 +62,12 @@ impl<U: Id, G: Id> State<U, G> {
         user: U,
         now: Timestamp,
     ) -> CommandResult<(), U, G> {
-        let (banned_from, _) = self.acting(&by, &group, Rank::Admin, now)?;
+        let (at, banned_from, _) = self.acting(&by, &group, Rank::Admin, now)?;
         if banned_from.ban(&user, now).is_none() {
             return Err(Refusal::NotBanned);
         }
 
-        self.group_mut(&group, now)?.unbar(&user, now);
+        self.group_mut(&at)?.unbar(&user, now);
         Ok(Outcome { value: (), signals: Vec::new() })
     }
 
@@ -78,23 +79,23 @@ impl<U: Id, G: Id> State<U, G> {
         rank: Rank,
         now: Timestamp,
     ) -> CommandResult<(), U, G> {
-        let (ranked, _) = self.acting(&by, &group, Rank::Owner, now)?;
-        outranks(ranked, &by, &user)?;
+        let (at, ranked, acting) = self.acting(&by, &group, Rank::Owner, now)?;
+        let target = outranked(ranked, &by, acting, &user)?;
         if rank >= Rank::Owner {
             // Nobody hands out their own rank: there is one owner, and `transfer` changes it.
             return Err(Refusal::Outranked);
         }
-        let stint = ranked.membership(&user, None).map_err(Refusal::TargetNotMember)?;
-        if ranked.rank(&user) == Some(rank) {
+        let target = target.map_err(Refusal::TargetNotMember)?;
+        if target.rank == rank {
             return Err(Refusal::AlreadyRanked);
         }
 
-        let ranked = self.group_mut(&group, now)?;
+        let ranked = self.group_mut(&at)?;
         match rank {
-            Rank::Admin => ranked.appoint(user.clone(), stint),
-            Rank::Member | Rank::Owner => ranked.revoke(stint),
+            Rank::Admin => ranked.appoint(user.clone(), target.stint),
+            Rank::Member | Rank::Owner => ranked.revoke(target.stint),
         }
-        let signal = self.announce(group, user, Event::RankChange { rank }, now)?;
+        let signal = self.announce(&at, group, user, Event::RankChange { rank })?;
         Ok(Outcome { value: (), signals: vec![signal] })
     }
 
@@ -105,16 +106,16 @@ impl<U: Id, G: Id> State<U, G> {
         user: U,
         now: Timestamp,
     ) -> CommandResult<(), U, G> {
-        let (transferred, owners) = self.acting(&owner, &group, Rank::Owner, now)?;
-        let stint = transferred.membership(&user, None).map_err(Refusal::TargetNotMember)?;
+        let (at, transferred, old) = self.acting(&owner, &group, Rank::Owner, now)?;
+        let heir = transferred.membership(&user, None).map_err(Refusal::TargetNotMember)?;
         if owner == user {
             return Err(Refusal::AlreadyOwner);
         }
 
-        let transferred = self.group_mut(&group, now)?;
-        transferred.hand_to(user.clone(), stint);
-        transferred.appoint(owner.clone(), owners);
-        let signal = self.announce(group, user, Event::OwnerChange { previous: owner }, now)?;
+        let transferred = self.group_mut(&at)?;
+        transferred.hand_to(user.clone(), heir.stint);
+        transferred.appoint(owner.clone(), old.stint);
+        let signal = self.announce(&at, group, user, Event::OwnerChange { previous: owner })?;
         Ok(Outcome { value: (), signals: vec![signal] })
     }
 
@@ -125,33 +126,38 @@ impl<U: Id, G: Id> State<U, G> {
         options: GroupOptions,
         now: Timestamp,
     ) -> CommandResult<(), U, G> {
-        self.acting(&by, &group, Rank::Owner, now)?;
+        let (at, ..) = self.acting(&by, &group, Rank::Owner, now)?;
 
-        let dropped = self.group_mut(&group, now)?.set_options(options, now);
+        let dropped = self.group_mut(&at)?.set_options(options, now);
         self.entries = self.entries.saturating_sub(dropped);
         Ok(Outcome { value: (), signals: Vec::new() })
     }
 
-    /// Ends a member's stint by the will of `by`, and tells them too.
+    /// Ends the membership of `target`, who is `user`, by the will of `by`, and tells them too.
     fn expel(
         &mut self,
+        at: &Spot,
         by: U,
         group: G,
         user: U,
-        stint: Stint,
+        target: &Member,
         now: Timestamp,
     ) -> Result<Signal<U, G>, Refusal<U>> {
-        // Who is kicked is told, so the audience is the members as they stood before.
-        let told = Audience::new(self.group(&group, now)?.share_members(), None);
-        let (version, _) = self.end_stint(&user, stint, &group, Some(by.clone()), now)?;
+        let past = PastMember { user: user.clone(), at: now, kicked_by: Some(by.clone()) };
+        let (version, remaining) = self.end_stint(at, target, past)?;
+        let told = Audience::with(remaining, user.clone());
         Ok(self.signal(group, user, version, Event::MemberKick { by }, told))
     }
 }
 
-/// One acts on a member of strictly lower rank, or on somebody who is none.
-fn outranks<U: Id>(group: &Group<U>, by: &U, user: &U) -> Result<(), Refusal<U>> {
-    if by == user || group.rank(user) >= group.rank(by) {
-        return Err(Refusal::Outranked);
-    }
-    Ok(())
+/// The one acted upon, or why they are no member; refused unless they are of strictly lower rank.
+fn outranked<U: Id>(
+    group: &Group<U>,
+    by: &U,
+    acting: Member,
+    user: &U,
+) -> Result<Result<Member, Absence<U>>, Refusal<U>> {
+    let target = group.membership(user, None);
+    let equal = target.as_ref().is_ok_and(|target| target.rank >= acting.rank);
+    if by == user || equal { Err(Refusal::Outranked) } else { Ok(target) }
 }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::Id;
-use crate::persistent::{Iter, Map};
 use crate::time::Timestamp;
+use crate::timed::{Due, Timed, TimedIter};
 
 /// Bans cleaned per change of the bans, at most. A change makes at most one.
 const CLEANED: usize = 2;
@@ -27,100 +27,74 @@ impl<U> Ban<U> {
     }
 }
 
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Bans<U: Id> {
-    of: Map<U, Ban<U>>,
-    /// Derived from `of`: one entry for each ban that ends, the first to end first.
-    by_end: Map<(Timestamp, U), ()>,
+impl<U> Due<U> for Ban<U> {
+    type At = Timestamp;
+    type Terms = ();
+
+    fn due(&self, _: &U, (): &()) -> Option<Timestamp> {
+        self.until
+    }
 }
+
+/// Most groups have no bans: what has any lies behind a pointer of its own.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Bans<U: Id>(Option<Box<Timed<U, Ban<U>>>>);
 
 impl<U: Id> Bans<U> {
     pub(crate) const fn new() -> Self {
-        Bans { of: Map::new(), by_end: Map::new() }
+        Bans(None)
     }
 
-    /// O(log b).
+    /// Of the bans of a snapshot, in strictly ascending order of their users. O(b log b).
+    pub(crate) fn from_ascending(bans: Vec<(U, Ban<U>)>) -> Self {
+        Bans((!bans.is_empty()).then(|| Box::new(Timed::from_ascending(bans, &()))))
+    }
+
+    /// The ban that bars `user`, if there is one. O(log b).
     pub(crate) fn holding(&self, user: &U, now: Timestamp) -> Option<&Ban<U>> {
-        self.of.get(user).filter(|ban| ban.holds(now))
+        self.0.as_ref()?.get(user).filter(|ban| ban.holds(now))
     }
 
+    /// All bans that hold.
     pub(crate) fn iter(&self, now: Timestamp) -> impl DoubleEndedIterator<Item = (&U, &Ban<U>)> {
-        self.of.iter().filter(move |(_, ban)| ban.holds(now))
+        self.all().filter(move |(_, ban)| ban.holds(now))
     }
 
-    /// All of them, those that are over but not cleaned included.
-    pub(crate) fn all(&self) -> Iter<'_, U, Ban<U>> {
-        self.of.iter()
+    /// All bans, those that are over but not cleaned included.
+    pub(crate) fn all(&self) -> TimedIter<'_, U, Ban<U>> {
+        self.0.as_ref().map_or_else(|| TimedIter::of_array(&[]), |bans| bans.iter())
     }
 
-    /// These bans, of one user each.
-    pub(crate) fn restore(bans: Vec<(U, Ban<U>)>) -> Self {
-        let mut restored = Bans::new();
-        for (user, ban) in bans {
-            restored.add(user, ban);
-        }
-        restored
-    }
-
-    fn add(&mut self, user: U, ban: Ban<U>) {
-        if let Some(until) = ban.until {
-            self.by_end.insert((until, user.clone()), ());
-        }
-        self.of.insert(user, ban);
-    }
-
-    /// How many there will be when `user` is banned, the cleaning that comes with it done. O(log b).
+    /// How many there will be when `user` is banned, less one that is over, if any. O(log b).
     pub(crate) fn len_with(&self, user: &U, now: Timestamp) -> usize {
-        let replaced = self.of.contains(user);
-        let cleaned = !replaced && self.over(now).is_some();
-        let kept = self.of.len().saturating_sub(usize::from(replaced || cleaned));
-        kept.saturating_add(1)
+        let Some(bans) = &self.0 else { return 1 };
+        let replaced = bans.get(user).is_some();
+        let cleaned = !replaced && bans.next_due().is_some_and(|until| until <= now);
+        bans.len().saturating_sub(usize::from(replaced || cleaned)).saturating_add(1)
     }
 
     /// Bans `user`, whatever ban they were under. O(log b).
     pub(crate) fn put(&mut self, user: U, ban: Ban<U>, now: Timestamp) {
-        self.lift(&user);
-        self.clean(now);
-        self.add(user, ban);
+        self.lift(&user, now);
+        let bans = self.0.get_or_insert_with(|| Box::new(Timed::new()));
+        bans.put(bans.find(&user), user, ban, &());
     }
 
-    /// Forgets the ban of `user`, if any. O(log b).
-    pub(crate) fn lift(&mut self, user: &U) {
-        let Some(ban) = self.of.get(user) else {
-            return;
-        };
-        if let Some(until) = ban.until {
-            self.by_end.remove(&(until, user.clone()));
-        }
-        self.of.remove(user);
-    }
-
-    /// The user whose ban ended first, if one has ended.
-    fn over(&self, now: Timestamp) -> Option<&U> {
-        let ((until, user), ()) = self.by_end.first()?;
-        (*until <= now).then_some(user)
-    }
-
-    /// Forgets a few that have ended, the first to end first. O(log b).
-    pub(crate) fn clean(&mut self, now: Timestamp) {
-        for _ in 0..CLEANED {
-            let Some(user) = self.over(now).cloned() else {
-                return;
-            };
-            self.lift(&user);
+    /// Forgets the ban of `user`, if any, and a few that are over. O(log b).
+    pub(crate) fn lift(&mut self, user: &U, now: Timestamp) {
+        let Some(bans) = &mut self.0 else { return };
+        bans.remove(user, &());
+        bans.clean(CLEANED, |until| until <= now);
+        if bans.len() == 0 {
+            self.0 = None;
         }
     }
 
-    /// Whether both maps speak of the same bans, and none is of somebody for whom `member` holds.
-    /// Walks them.
-    pub(crate) fn is_consistent(&self, member: impl Fn(&U) -> bool) -> bool {
-        let ends = self.of.iter().filter_map(|(user, ban)| Some((ban.until?, user.clone())));
-        let (mut count, mut all_known) = (0_usize, true);
-        for end in ends {
-            count = count.saturating_add(1);
-            all_known &= self.by_end.contains(&end);
-        }
-        all_known && count == self.by_end.len() && !self.of.iter().any(|(user, _)| member(user))
+    /// Whether the order of their cleaning is that of the bans, and none is of somebody for whom
+    /// `is_member` holds. O(b log b).
+    pub(crate) fn is_sound(&self, is_member: impl Fn(&U) -> bool) -> bool {
+        self.0.as_ref().is_none_or(|bans| bans.is_sound(&()) && bans.len() > 0)
+            && !self.all().any(|(user, _)| is_member(user))
     }
 }
 
@@ -129,21 +103,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ban_and_its_end_stand_in_both_maps_or_neither() {
+    fn a_ban_of_a_member_is_unsound() {
         let ban = Ban { by: 1, until: Some(Timestamp(5)) };
-        let bans = Bans::restore(vec![(2, ban.clone()), (3, ban)]);
-        assert!(bans.is_consistent(|_| false));
-        assert!(!bans.is_consistent(|user| *user == 3), "of a member");
-        let broken = |change: fn(&mut Bans<u8>)| {
-            let mut bans = bans.clone();
-            change(&mut bans);
-            !bans.is_consistent(|_| false)
-        };
-        assert!(broken(|bans| _ = bans.of.remove(&3)));
-        assert!(broken(|bans| _ = bans.by_end.remove(&(Timestamp(5), 3))));
-        assert!(broken(|bans| {
-            bans.by_end.remove(&(Timestamp(5), 2));
-            bans.by_end.insert((Timestamp(6), 2), ());
-        }));
+        let bans = Bans::from_ascending(vec![(2, ban.clone()), (3, ban)]);
+        assert!(bans.is_sound(|_| false));
+        assert!(!bans.is_sound(|user| *user == 3));
+    }
+
+    #[test]
+    fn where_the_last_ban_is_lifted_nothing_is_left() {
+        let mut bans = Bans::new();
+        bans.put(2, Ban { by: 1, until: Some(Timestamp(5)) }, Timestamp(1));
+        bans.lift(&3, Timestamp(4));
+        assert!(bans.holding(&2, Timestamp(4)).is_some());
+        bans.lift(&3, Timestamp(5));
+        assert!(bans == Bans::new());
     }
 }

@@ -21,7 +21,7 @@ impl<U: Id, G: Id> State<U, G> {
         message: Arc<str>,
         now: Timestamp,
     ) -> CommandResult<Seq, U, G> {
-        let (posted_to, _) = self.acting(&author, &group, Rank::Member, now)?;
+        let (at, posted_to, _) = self.acting(&author, &group, Rank::Member, now)?;
         self.within(Limit::MessageBytes, message.len() as u64)?;
         // Counting those within their retention takes a search: not unless it may matter.
         if self.within(Limit::EntriesPerGroup, posted_to.log_len().saturating_add(1)).is_err() {
@@ -29,10 +29,10 @@ impl<U: Id, G: Id> State<U, G> {
         }
 
         let next_stint = self.next_stint;
-        let posted_to = self.group_mut(&group, now)?;
+        let posted_to = self.group_mut(&at)?;
         let posted = posted_to.post(author.clone(), message.clone(), next_stint, now);
         let version = posted_to.version();
-        let others = Audience::new(posted_to.share_members(), Some(author.clone()));
+        let others = Audience::without(posted_to.share_members(), author.clone());
         self.entries = self.entries.saturating_add(1).saturating_sub(posted.dropped);
 
         let event = Event::MessagePost { seq: posted.seq, at: posted.at, message };
@@ -47,7 +47,7 @@ impl<U: Id, G: Id> State<U, G> {
         page: Page,
         now: Timestamp,
     ) -> Result<History<'_, U>, Refusal<U>> {
-        let (read, stint) = self.acting(reader, group, Rank::Member, now)?;
-        Ok(read.history(stint, page, now))
+        let (_, read, member) = self.acting(reader, group, Rank::Member, now)?;
+        Ok(read.history(member.stint, page, now))
     }
 }

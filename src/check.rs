@@ -72,6 +72,15 @@ pub enum Violation<U, G> {
     /// The entries in all logs are counted wrong.
     #[error("the log entries are counted wrong")]
     Entries,
+    /// The tree of a group's members or admins is out of order.
+    #[error("the tree of the members or admins of {group:?} is out of order")]
+    Members {
+        /// The group.
+        group: G,
+    },
+    /// The tree of all groups is out of order.
+    #[error("the tree of all groups is out of order")]
+    Groups,
 }
 
 impl<U: Id, G: Id> Engine<U, G> {
@@ -82,42 +91,46 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// The first violation found: a bug in this crate.
     pub fn check(&self) -> Result<(), Violation<U, G>> {
         let (state, limiter) = self.parts();
-        let mut stints = Vec::new();
+        if !state.groups.is_sound() {
+            return Err(Violation::Groups);
+        }
+        // Ids of their own: sorting references would miss the cache with each comparison.
+        let mut memberships: Vec<(U, Stint, &G)> = Vec::new();
         for (id, group) in state.groups.iter() {
             check_group(id, group, state.next_stint, state.config.departures)?;
             if state.tombstones.contains(id) {
                 return Err(Violation::Undead { group: id.clone() });
             }
-            stints.extend(group.members().map(|(user, stint)| (stint, id, user)));
+            memberships.extend(group.members().map(|(user, stint)| (user.clone(), stint, id)));
         }
-        stints.sort_unstable_by_key(|(stint, ..)| *stint);
-        for (one, next) in stints.iter().zip(stints.iter().skip(1)) {
-            if one.0 == next.0 {
-                return Err(Violation::Stint { group: next.1.clone(), user: next.2.clone() });
-            }
-        }
-        // Ids of their own, for to sort references is to miss the cache with each comparison.
-        let mut memberships: Vec<(U, Stint, &G)> =
-            stints.iter().map(|(stint, id, user)| ((*user).clone(), *stint, *id)).collect();
-        memberships.sort_unstable();
-        let directory = &state.directory;
-        let mut index = directory.iter();
-        for (user, stint, id) in memberships {
-            // What it passes over is stale, or there are too many: that is counted below.
-            let mut passed = index.by_ref().skip_while(|(u, s, _)| (*u, *s) < (&user, stint));
-            if passed.next() != Some((&user, stint, id)) {
-                return Err(Violation::NotIndexed { group: id.clone(), user });
-            }
-        }
-        if !directory.is_consistent()
-            || (stints.len() as u64).checked_add(directory.stale()) != Some(directory.len())
+        let mut stints: Vec<Stint> = memberships.iter().map(|(_, stint, _)| *stint).collect();
+        stints.sort_unstable();
+        if let Some((twice, _)) = stints.iter().zip(stints.iter().skip(1)).find(|(a, b)| a == b)
+            && let Some((user, _, id)) = memberships.iter().rfind(|(_, stint, _)| stint == twice)
         {
+            return Err(Violation::Stint { group: (*id).clone(), user: user.clone() });
+        }
+        memberships.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.cmp(&b.1)));
+        let (mut index, mut live) = (state.directory.live(), 0_u64);
+        let mut next = || {
+            live = live.saturating_add(1);
+            index.next()
+        };
+        for (user, stint, id) in &memberships {
+            // An entry that is passed over is no membership: there are too many, counted below.
+            let entry = std::iter::from_fn(&mut next).find(|(u, s, _)| (*u, *s) >= (user, *stint));
+            if entry != Some((user, *stint, *id)) {
+                return Err(Violation::NotIndexed { group: (*id).clone(), user: user.clone() });
+            }
+        }
+        live = live.saturating_add(index.count() as u64);
+        if live != memberships.len() as u64 || !state.directory.is_sound(live) {
             return Err(Violation::Index);
         }
-        if !state.tombstones.is_consistent() {
+        if !state.tombstones.is_sound() {
             return Err(Violation::Tombstones);
         }
-        if !limiter.is_consistent(&state.config.quotas) {
+        if !limiter.is_sound(&state.config.quotas) {
             return Err(Violation::Cells);
         }
         if state.groups.iter().map(|(_, group)| group.log_len()).sum::<u64>() != state.entries {
@@ -133,6 +146,9 @@ fn check_group<U: Id, G: Id>(
     next_stint: Stint,
     departures_kept: u8,
 ) -> Result<(), Violation<U, G>> {
+    if !group.is_in_order() {
+        return Err(Violation::Members { group: id.clone() });
+    }
     if !group.contains(group.owner()) {
         return Err(Violation::OwnerNotMember { group: id.clone() });
     }
@@ -149,7 +165,7 @@ fn check_group<U: Id, G: Id>(
     if !group.admins().all(is_admin) {
         return Err(Violation::Admins { group: id.clone() });
     }
-    if !group.all_bans().is_consistent(|user| group.contains(user)) {
+    if !group.all_bans().is_sound(|user| group.contains(user)) {
         return Err(Violation::Bans { group: id.clone() });
     }
     if !group.log().is_consistent(next_stint) {
@@ -161,19 +177,24 @@ fn check_group<U: Id, G: Id>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::State;
     use crate::time::Timestamp;
+
+    fn insert(state: &mut State<u8, u8>, stint: Stint, group: u8) {
+        state.directory.insert(state.directory.find(&2), 2, stint, group);
+    }
 
     /// No snapshot can bring it: the index is not written.
     #[test]
-    fn an_index_entry_without_a_membership_is_counted_as_stale_or_is_wrong() {
+    fn an_index_entry_without_a_membership_is_wrong() {
         let mut engine = Engine::<u8, u8>::default();
         let _ = engine.create(1, 7, Timestamp(1)).unwrap();
         let (state, limiter) = engine.parts();
         let (mut state, limiter) = (state.clone(), limiter.clone());
-        state.directory.insert(2, Stint(9), 7);
+        insert(&mut state, Stint(9), 7);
         let counted = Engine::from_parts(state.clone(), limiter.clone());
         assert_eq!(counted.check(), Err(Violation::Index));
-        state.directory.abandon(1);
+        state.directory.remove(&2, Stint(9));
         assert_eq!(Engine::from_parts(state.clone(), limiter.clone()).check(), Ok(()));
         state.entries = 1;
         assert_eq!(Engine::from_parts(state, limiter).check(), Err(Violation::Entries));
@@ -188,9 +209,9 @@ mod tests {
         for group in [None, Some(8)] {
             let mut state = state.clone();
             state.directory.remove(&2, stint);
-            state.directory.insert(2, Stint(stint.0 - 1), 7);
+            insert(&mut state, Stint(stint.0 - 1), 7);
             if let Some(group) = group {
-                state.directory.insert(2, stint, group);
+                insert(&mut state, stint, group);
             }
             let engine = Engine::from_parts(state, limiter.clone());
             assert_eq!(engine.check(), Err(Violation::NotIndexed { group: 7, user: 2 }));

@@ -1,160 +1,260 @@
-//! Which groups a user is in.
+//! Which groups a user is in: the index.
 //!
-//! Derived data: everything here can be read off the groups. A dissolution leaves its members'
-//! entries behind, for to remove them all would cost as much as the group is large. Such an entry
-//! is stale: the group is gone, or was founded anew since, and as no stint is ever used twice, none can pass
-//! for a membership in a group that was created anew under the old id. Readers skip stale entries,
-//! and every command sweeps a few.
+//! Derived data: all of it follows from the groups. An entry is *stale* if its group has ended
+//! since. Readers skip stale entries, and commands sweep a few: a cursor goes round all entries and
+//! removes the stale ones.
 //!
-//! The groups of each user lie in a map of their own, under the user. Measured with 8 million
-//! memberships and 8-byte ids: 27 bytes an entry where users are in 8 groups each (one flat map
-//! keyed by user and stint: 41), and a user's entries are counted in O(log users).
+//! # How many entries can be stale
+//!
+//! Let P be the most memberships that were ever alive at once, and S the most entries that were ever
+//! stale at once. Then S ≤ 3·P + 195.
+//!
+//! Proof. A command that may make an entry pays for three looks, any other for one, and fewer than
+//! 195 looks are paid for and not yet done ([`Share`], [`RUN`]). Take an entry from the moment it
+//! becomes stale. At most P + S entries lie ahead of the cursor. While m commands that may make an
+//! entry come, at most m more are made there, and 3·m − 194 looks or more are done. The end of a
+//! round takes one look. So the cursor has reached the entry once 3·m − 194 ≥ P + S + m + 1, which
+//! is when m = (P + S + 195) / 2. Everything that is stale at some moment therefore became stale
+//! while the last m such commands came. It was alive before them or was made by one of them:
+//! S ≤ P + m = P + (P + S + 195) / 2, which gives S ≤ 3·P + 195.
 
+use crate::ended::Ended;
 use crate::id::{Id, Stint};
-use crate::persistent::Map;
+use crate::listing::Listing;
+use crate::map::Map;
+use crate::tree::Spot;
 
-type NextUp<'a, U, G> = (&'a U, &'a Map<Stint, G>, Option<(&'a Stint, &'a G)>);
+/// Entries looked at in one run. Neighbours share cache lines, so one run of 96 costs far less
+/// than 32 of three.
+const RUN: u32 = 96;
 
+/// What a command pays for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// The command may make an entry.
+    MayJoin,
+    /// The command may dissolve a group. Its time is promised, so it leaves the sweep to others
+    /// unless much is owed.
+    MayEnd,
+    Neither,
+}
+
+impl Share {
+    const fn looks(self) -> u32 {
+        match self {
+            Share::MayJoin => 3,
+            Share::MayEnd | Share::Neither => 1,
+        }
+    }
+}
+
+/// The index, from users to their groups.
 #[derive(Debug, Clone)]
 pub(crate) struct Directory<U: Id, G: Id> {
-    users: Map<U, Map<Stint, G>>,
+    users: Map<U, Listing<G>, 24, 32>,
     entries: u64,
     stale: u64,
-    /// The user whose entries the sweep looked at last, and the last of these unless it was done
-    /// with them.
-    cursor: Option<(U, Option<Stint>)>,
+    ended: Ended<G>,
+    /// The entry that the sweep looked at last in this round.
+    cursor: Option<(U, Stint)>,
+    /// The number of the first ending since this round began. When the round is over, all entries
+    /// of earlier endings are removed.
+    round: u64,
+    /// All entries of endings before this number are removed.
+    swept: u64,
+    /// Looks that commands have paid for and that have not been done.
+    owed: u32,
 }
 
 impl<U: Id, G: Id> Directory<U, G> {
     pub(crate) const fn new() -> Self {
-        Directory { users: Map::new(), entries: 0, stale: 0, cursor: None }
+        Directory {
+            users: Map::new(),
+            entries: 0,
+            stale: 0,
+            ended: Ended::new(),
+            cursor: None,
+            round: 0,
+            swept: 0,
+            owed: 0,
+        }
     }
 
-    /// Of all memberships there are, in any order. O(their number · log of it).
-    pub(crate) fn of_all(mut memberships: Vec<(U, Stint, G)>) -> Self {
-        memberships.sort_unstable_by(|one, next| (&one.0, one.1).cmp(&(&next.0, next.1)));
-        let entries = memberships.len() as u64;
+    /// The index of these memberships, which come in ascending order of users and stints. O(n).
+    pub(crate) fn from_ascending(memberships: &[(U, Stint, G)]) -> Self {
         let of_user = |memberships: &[(U, Stint, G)]| {
-            let groups = memberships.iter().map(|(_, stint, group)| (*stint, group.clone()));
             let (user, ..) = memberships.first()?;
-            Some((user.clone(), Map::from_ascending(groups.collect())))
+            let entries = memberships.iter().map(|(_, stint, group)| (*stint, group.clone()));
+            Some((user.clone(), Listing::from_ascending(entries)))
         };
         let users = memberships.chunk_by(|one, next| one.0 == next.0).filter_map(of_user);
-        let users = Map::from_ascending(users.collect());
-        Directory { users, entries, stale: 0, cursor: None }
+        let users: Vec<_> = users.collect();
+        let entries = memberships.len() as u64;
+        Directory { users: Map::from_ascending(users), entries, ..Directory::new() }
     }
 
-    /// O(log users).
-    pub(crate) fn insert(&mut self, user: U, stint: Stint, group: G) {
-        if let Some(groups) = self.users.get_mut(&user) {
-            groups.insert(stint, group);
-        } else {
-            let mut groups = Map::new();
-            groups.insert(stint, group);
-            self.users.insert(user, groups);
-        }
-        self.entries = self.entries.saturating_add(1);
+    /// Where the entries of `user` are, or where they belong. O(log users).
+    pub(crate) fn find(&self, user: &U) -> Result<Spot, Spot> {
+        self.users.find_by(user, |listing| matches!(listing, Listing::Few(_)))
     }
 
-    /// O(log users).
-    pub(crate) fn remove(&mut self, user: &U, stint: Stint) {
-        let Some(groups) = self.users.get_mut(user) else {
-            return;
+    /// How many entries there are at a spot, stale ones among them. O(log users).
+    pub(crate) fn count(&self, found: &Result<Spot, Spot>) -> usize {
+        let listing = found.as_ref().ok().and_then(|spot| self.users.at(spot));
+        listing.map_or(0, |listing| listing.by_stint().len())
+    }
+
+    /// Adds an entry, where [`find`](Self::find) found its user. O(log users).
+    pub(crate) fn insert(&mut self, found: Result<Spot, Spot>, user: U, stint: Stint, group: G) {
+        let removed = match found {
+            Ok(spot) => self.users.at_mut(&spot).map(|listing| listing.insert(stint, group)),
+            Err(spot) => {
+                self.users.insert_at(&spot, user, Listing::from_ascending([(stint, group)]));
+                None
+            }
         };
-        groups.remove(&stint);
-        if groups.is_empty() {
-            self.users.remove(user);
+        let removed = removed.unwrap_or_default();
+        self.entries = self.entries.saturating_add(1).saturating_sub(removed);
+        self.stale = self.stale.saturating_sub(removed);
+    }
+
+    /// Removes an entry. O(log users).
+    pub(crate) fn remove(&mut self, user: &U, stint: Stint) {
+        let Ok(spot) = self.find(user) else { return };
+        let Some(listing) = self.users.at(&spot) else { return };
+        if !listing.by_stint().contains(&stint) {
+            return;
+        }
+        if listing.by_stint().len() == 1 {
+            self.users.remove_at(&spot);
+        } else if let Some(listing) = self.users.at_mut(&spot) {
+            listing.remove(stint);
         }
         self.entries = self.entries.saturating_sub(1);
     }
 
-    /// Notes that `entries` more of them are stale. O(1).
-    pub(crate) fn abandon(&mut self, entries: u64) {
-        self.stale = self.stale.saturating_add(entries);
+    /// Notes that a group of `members` has ended: their entries are stale from now on. `before` is
+    /// the next stint to be given out; every stint of the group is smaller. O(log endings).
+    pub(crate) fn abandon(&mut self, group: G, members: u64, before: Stint) {
+        self.ended.note(group, before);
+        self.stale = self.stale.saturating_add(members);
     }
 
-    /// The entries of `user`, stale ones among them, in the order of their stints.
-    pub(crate) fn of(&self, user: &U) -> impl DoubleEndedIterator<Item = (Stint, &G)> {
-        self.users
-            .get(user)
-            .into_iter()
-            .flat_map(|groups| groups.iter())
-            .map(|(stint, group)| (*stint, group))
+    /// The live entries of `user`, in the order of their stints. O(log users) to take; a step is
+    /// O(log endings), and walks over stale entries.
+    pub(crate) fn of(&self, user: &U) -> impl DoubleEndedIterator<Item = (&G, Stint)> {
+        let listing = self.users.get(user).into_iter();
+        let entries = listing.flat_map(|listing| listing.by_stint().iter());
+        let live = entries.filter(|(stint, group)| !self.ended.has(group, **stint));
+        live.map(|(stint, group)| (group, *stint))
     }
 
-    /// All entries, stale ones among them, by user and stint.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&U, Stint, &G)> {
-        self.users.iter().flat_map(|(user, groups)| {
-            groups.iter().map(move |(stint, group)| (user, *stint, group))
-        })
-    }
-
-    /// How many entries `user` has, stale ones among them. O(log users).
-    pub(crate) fn count(&self, user: &U) -> usize {
-        self.users.get(user).map_or(0, Map::len)
-    }
-
-    /// Removes the entries of `user` for which `live` does not hold. O(their entries · log users).
-    pub(crate) fn prune(&mut self, user: &U, live: impl Fn(Stint, &G) -> bool) {
-        let stale: Vec<Stint> = self
-            .of(user)
-            .filter(|(stint, group)| !live(*stint, group))
-            .map(|(stint, _)| stint)
-            .collect();
-        for stint in stale {
-            self.remove(user, stint);
-            self.stale = self.stale.saturating_sub(1);
+    /// Removes stale entries of `user` until no more than `most` entries are left, or none is stale.
+    /// Returns where the entries of `user` are. O(log users), and what [`Listing::stale`] says.
+    pub(crate) fn shrink(&mut self, user: &U, most: u64) -> Result<Spot, Spot> {
+        let spot = self.find(user)?;
+        let Some(listing) = self.users.at(&spot).filter(|_| self.stale > 0) else {
+            return Ok(spot);
+        };
+        let too_many = (listing.by_stint().len() as u64).saturating_sub(most);
+        let too_many = usize::try_from(too_many).unwrap_or(usize::MAX);
+        let (stale, seen) = listing.stale(too_many, &self.ended);
+        if listing.seen() != seen.as_ref()
+            && let Some(listing) = self.users.at_mut(&spot)
+        {
+            listing.note_seen(seen);
         }
+        if !stale.is_empty() {
+            self.remove_stale(user, &stale);
+        }
+        self.find(user)
     }
 
-    /// Looks at up to `budget` entries, going round and round, and removes those for which `live`
-    /// does not hold. Costs nothing if none is stale. O(budget · log users).
-    pub(crate) fn sweep(&mut self, budget: usize, live: impl Fn(Stint, &G) -> bool) {
-        let mut left = budget;
-        while left > 0 && self.stale > 0 {
-            let Some((user, groups, mut entry)) = self.next() else {
-                // The end of a round counts as a look, so that there is an end to looking.
-                left = left.saturating_sub(1);
-                self.cursor = None;
-                continue;
-            };
-            let (user, mut seen, mut stale) = (user.clone(), None, Vec::new());
-            while let Some((stint, group)) = entry
-                && left > 0
-            {
-                left = left.saturating_sub(1);
-                seen = Some(*stint);
-                if !live(*stint, group) {
-                    stale.push(*stint);
-                }
-                entry = groups.after(stint);
-            }
-            let done = entry.is_none();
-            for stint in stale {
-                self.remove(&user, stint);
-                self.stale = self.stale.saturating_sub(1);
-            }
-            self.cursor = Some((user, seen.filter(|_| !done)));
+    /// Removes stale entries of one user. O(log users + their number · log n).
+    fn remove_stale(&mut self, user: &U, stints: &[Stint]) {
+        let Ok(spot) = self.find(user) else { return };
+        let Some(listing) = self.users.at_mut(&spot) else { return };
+        for stint in stints {
+            listing.remove(*stint);
+        }
+        if listing.by_stint().is_empty() {
+            self.users.remove_at(&spot);
+        }
+        let removed = stints.len() as u64;
+        self.entries = self.entries.saturating_sub(removed);
+        self.stale = self.stale.saturating_sub(removed);
+    }
+
+    /// A command's share of the sweep, and of forgetting the endings that the sweep has done with.
+    pub(crate) fn tidy(&mut self, share: Share) {
+        if share != Share::MayEnd {
+            self.ended.forget(self.swept);
         }
         if self.stale == 0 {
-            self.cursor = None;
+            (self.swept, self.round) = (self.ended.next(), self.ended.next());
+            (self.cursor, self.owed) = (None, 0);
+            return;
+        }
+        self.owed = self.owed.saturating_add(share.looks());
+        let due = if share == Share::MayEnd { RUN.saturating_mul(2) } else { RUN };
+        if self.owed >= due {
+            self.owed = self.owed.saturating_sub(RUN);
+            self.sweep(RUN as usize);
         }
     }
 
-    /// The user to look at next, their groups, and the first of these to look at.
-    fn next(&self) -> Option<NextUp<'_, U, G>> {
-        let further = match &self.cursor {
-            None => self.users.first(),
-            Some((user, seen)) => {
-                if let Some(seen) = seen
-                    && let Some(groups) = self.users.get(user)
-                {
-                    return Some((user, groups, groups.after(seen)));
+    /// Looks at up to `budget` entries, going round and round, and removes those that are stale.
+    /// O(1) if none is; else O(budget · log users).
+    pub(crate) fn sweep(&mut self, budget: usize) {
+        let mut left = budget;
+        while left > 0 && self.stale > 0 {
+            left = left.saturating_sub(self.run(left.min(RUN as usize)));
+        }
+    }
+
+    /// Looks at the next `most` entries, or at fewer if the round ends before. Returns how many
+    /// looks that took: reaching the end is one, so that an empty round ends as well.
+    fn run(&mut self, most: usize) -> usize {
+        let (mut looks, mut last) = (0_usize, None);
+        let mut stale: Vec<(U, Vec<Stint>)> = Vec::new();
+        for (user, stint, group) in self.ahead().take(most) {
+            looks = looks.saturating_add(1);
+            last = Some((user, stint));
+            if self.ended.has(group, stint) {
+                match stale.last_mut() {
+                    Some((last, stints)) if last == user => stints.push(stint),
+                    _ => stale.push((user.clone(), vec![stint])),
                 }
-                self.users.after(user)
             }
-        };
-        further.map(|(user, groups)| (user, groups, groups.first()))
+        }
+        if looks < most {
+            looks = looks.saturating_add(1);
+            (self.swept, self.round) = (self.round, self.ended.next());
+            self.cursor = None;
+        } else {
+            self.cursor = last.map(|(user, stint)| (user.clone(), stint));
+        }
+        for (user, stints) in stale {
+            self.remove_stale(&user, &stints);
+        }
+        looks
+    }
+
+    /// The entries that the sweep has yet to look at in this round.
+    fn ahead(&self) -> impl Iterator<Item = (&U, Stint, &G)> {
+        let all = self.cursor.is_none().then(|| self.users.iter());
+        let rest = self.cursor.iter().flat_map(|(user, stint)| {
+            let listing = self.users.get(user).into_iter();
+            let rest = listing.flat_map(|listing| listing.by_stint().iter_after(stint));
+            rest.map(move |(stint, group)| (user, *stint, group))
+        });
+        let later = self.cursor.iter().flat_map(|(user, _)| self.users.iter_after(user));
+        rest.chain(entries(all.into_iter().flatten().chain(later)))
+    }
+
+    /// All live entries, by user and stint.
+    pub(crate) fn live(&self) -> impl Iterator<Item = (&U, Stint, &G)> {
+        entries(self.users.iter()).filter(|(_, stint, group)| !self.ended.has(group, *stint))
     }
 
     /// How many entries there are. O(1).
@@ -167,33 +267,126 @@ impl<U: Id, G: Id> Directory<U, G> {
         self.stale
     }
 
-    /// Whether it counts its entries right. Walks them.
-    pub(crate) fn is_consistent(&self) -> bool {
-        self.users.iter().all(|(_, groups)| !groups.is_empty())
-            && self.users.iter().map(|(_, groups)| groups.len() as u64).sum::<u64>() == self.entries
-            && self.stale <= self.entries
+    /// Whether its parts are sound, and it counts its entries right, of which `live` are live.
+    /// O(N log N).
+    pub(crate) fn is_sound(&self, live: u64) -> bool {
+        let mut entries = 0_u64;
+        self.users.is_sound()
+            && self.users.iter().all(|(_, listing)| {
+                entries = entries.saturating_add(listing.by_stint().len() as u64);
+                listing.is_sound(&self.ended)
+            })
+            && entries == self.entries
+            && live.checked_add(self.stale) == Some(entries)
+            && self.ended.is_sound()
     }
+}
+
+fn entries<'a, U: 'a, G: Id + 'a>(
+    users: impl Iterator<Item = (&'a U, &'a Listing<G>)>,
+) -> impl Iterator<Item = (&'a U, Stint, &'a G)> {
+    users.flat_map(|(user, listing)| {
+        listing.by_stint().iter().map(move |(stint, group)| (user, *stint, group))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn insert(directory: &mut Directory<u32, u32>, user: u32, stint: u64, group: u32) {
+        directory.insert(directory.find(&user), user, Stint(stint), group);
+    }
+
+    fn is_sound(directory: &Directory<u32, u32>) -> bool {
+        directory.is_sound(directory.live().count() as u64)
+    }
+
     #[test]
-    fn what_it_counts_is_what_there_is() {
+    fn an_index_that_counts_wrong_is_unsound() {
         let mut directory = Directory::new();
-        directory.insert(1, Stint(1), 7);
-        directory.insert(1, Stint(2), 8);
-        directory.insert(2, Stint(3), 7);
-        directory.abandon(3);
-        assert!(directory.is_consistent());
-        let broken = |change: fn(&mut Directory<u8, u8>)| {
+        insert(&mut directory, 1, 1, 7);
+        insert(&mut directory, 1, 2, 8);
+        insert(&mut directory, 2, 3, 7);
+        directory.abandon(7, 2, Stint(9));
+        assert!(is_sound(&directory));
+        let broken = |change: fn(&mut Directory<u32, u32>)| {
             let mut directory = directory.clone();
             change(&mut directory);
-            !directory.is_consistent()
+            !is_sound(&directory)
         };
         assert!(broken(|directory| directory.entries = 4));
-        assert!(broken(|directory| directory.stale = 4));
-        assert!(broken(|directory| _ = directory.users.insert(3, Map::new())));
+        assert!(broken(|directory| directory.stale = 1));
+        assert!(broken(|directory| directory.ended = Ended::new()));
+        assert!(broken(|directory| {
+            _ = directory.users.insert(3, Listing::from_ascending([]));
+        }));
+    }
+
+    #[test]
+    fn a_user_in_many_groups_has_stale_entries_found_by_the_endings_alone() {
+        let mut directory = Directory::new();
+        for group in 1..=1_000 {
+            insert(&mut directory, 1, group.into(), group);
+        }
+        let count = |directory: &Directory<u32, u32>| directory.count(&directory.find(&1));
+        for ended in [5, 500, 1_000] {
+            directory.abandon(ended, 1, Stint(1_001));
+            directory.abandon(2_000 + ended, 1, Stint(1_001));
+            insert(&mut directory, 2, u64::from(2_000 + ended), 2_000 + ended);
+        }
+        // As many are removed as asked, and none twice.
+        for left in [999, 998, 997, 997] {
+            let most = count(&directory) as u64 - 1;
+            let _ = directory.shrink(&1, most);
+            assert_eq!(count(&directory), left);
+        }
+        assert_eq!(directory.stale(), 3);
+        // A group that was created anew is another one: its old entry goes when the new one comes.
+        directory.abandon(6, 1, Stint(2_001));
+        insert(&mut directory, 1, 2_002, 6);
+        assert_eq!((count(&directory), directory.stale()), (997, 3));
+        let _ = directory.shrink(&1, 0);
+        assert_eq!(count(&directory), 997);
+        assert!(directory.users.iter().all(|(_, listing)| listing.is_sound(&directory.ended)));
+    }
+
+    /// Else each join of a user at the limit would look through all of their entries again.
+    #[test]
+    fn more_endings_than_groups_are_looked_through_once() {
+        let mut directory = Directory::new();
+        for group in 1..=100 {
+            insert(&mut directory, 1, group.into(), group);
+        }
+        for group in 1_000..1_150 {
+            insert(&mut directory, 2, group.into(), group);
+            directory.abandon(group, 1, Stint(2_000));
+        }
+        for group in 20..25 {
+            directory.abandon(group, 1, Stint(2_000));
+        }
+        let found = directory.shrink(&1, 99);
+        assert_eq!((directory.count(&found), directory.stale()), (95, 150));
+        assert_eq!(directory.users.get(&1).unwrap().seen(), directory.ended.last());
+        assert!(is_sound(&directory));
+    }
+
+    #[test]
+    fn endings_are_forgotten_once_all_their_entries_are_removed() {
+        let mut directory = Directory::new();
+        for user in 1..=1_000 {
+            insert(&mut directory, user, user.into(), user % 10);
+        }
+        for group in 0..5 {
+            directory.abandon(group, 100, Stint(1_001));
+        }
+        let mut commands = 0;
+        while directory.ended.last().is_some() {
+            directory.tidy(Share::MayJoin);
+            assert!(is_sound(&directory));
+            commands += 1;
+        }
+        assert_eq!((directory.stale(), directory.len()), (0, 500));
+        assert!(commands <= 1_000 / 3 + RUN, "{commands} commands");
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::command::Command;
 use crate::config::Config;
+use crate::directory::Share;
 use crate::group::Group;
 use crate::id::{GroupId, Id, Seq, Stint, UserId};
 use crate::limiter::{CellKey, Limiter};
@@ -366,7 +367,7 @@ impl<U: Id, G: Id> Engine<U, G> {
         let mut next = self.clone();
         let mut all = Outcome { value: Vec::new(), signals: Vec::new() };
         for (index, command) in commands.into_iter().enumerate() {
-            next.state.tidy(now);
+            next.state.tidy(share(command.kind()), now);
             let one =
                 next.execute(command, now).map_err(|refusal| BatchRefusal { index, refusal })?;
             all.value.push(one.value);
@@ -445,10 +446,10 @@ impl<U: Id, G: Id> Engine<U, G> {
             let group = group.filter(|group| self.state.groups.contains(group)).cloned();
             let key = CellKey { user: user.clone(), group, operation };
             self.limiter
-                .charge(key, &rate, now)
+                .charge(key, &rate, &self.state.config.quotas, now)
                 .map_err(|retry_at| Refusal::TooFast { retry_at })?;
         }
-        self.state.tidy(now);
+        self.state.tidy(share(operation), now);
         Ok(())
     }
 
@@ -486,7 +487,7 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// exact. O(log N) for each index entry of theirs, those of dissolved groups that still wait for
     /// the sweep among them.
     pub fn groups_of(&self, user: &U) -> impl DoubleEndedIterator<Item = (&G, Stint)> {
-        self.state.groups_of(user)
+        self.state.directory.of(user)
     }
 
     /// The groups that `user` owns, in the order of joining. The cost of
@@ -521,7 +522,7 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// does a little of this; a host with time on its hands can do more. It changes nothing that
     /// can be seen but [`Stats::unswept`]. O(budget · log N), and O(1) if nothing waits.
     pub fn sweep(&mut self, budget: usize) {
-        self.state.sweep(budget);
+        self.state.directory.sweep(budget);
     }
 
     pub(crate) const fn from_parts(state: State<U, G>, limiter: Limiter<U, G>) -> Self {
@@ -530,6 +531,15 @@ impl<U: Id, G: Id> Engine<U, G> {
 
     pub(crate) const fn parts(&self) -> (&State<U, G>, &Limiter<U, G>) {
         (&self.state, &self.limiter)
+    }
+}
+
+/// What a command pays for in the sweep of the index.
+const fn share(operation: Operation) -> Share {
+    match operation {
+        Operation::Create | Operation::Join => Share::MayJoin,
+        Operation::Leave | Operation::LeaveAll | Operation::Dissolve => Share::MayEnd,
+        _ => Share::Neither,
     }
 }
 

@@ -8,27 +8,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::bans::{Ban, Bans};
 use crate::id::{Id, Seq, Stint};
-use crate::log::{History, Log, Page, Retention};
+use crate::log::{Entry, History, Log, Page, Retention};
+use crate::map::Map;
 use crate::options::{GroupOptions, HistoryAccess};
-use crate::persistent::Map;
 use crate::rank::Rank;
 use crate::refusal::Absence;
-use crate::roster::Roster;
 use crate::time::Timestamp;
+use crate::tree::Spot;
 
 /// Entries past their retention that a post drops, at most. One would do: a post adds one.
 const DROPPED: u64 = 4;
 
 /// A group as it stands.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Group<U: Id> {
     owner: U,
     options: GroupOptions,
     version: u64,
-    /// The owner's first stint: whatever the index has of this id from before it is of a group that
-    /// was dissolved. Nothing was before a snapshot is read, so it is not written.
-    founded: Stint,
-    members: Roster<U>,
+    members: Map<U, Stint>,
     /// By stint, so that the senior one is the first, and a rank ends with its stint.
     admins: Map<Stint, U>,
     bans: Bans<U>,
@@ -50,16 +47,41 @@ pub struct PastMember<U> {
     pub kicked_by: Option<U>,
 }
 
-/// All that a group is made of, to be put together again.
-pub(crate) struct GroupParts<U> {
+/// All that a group is made of, as a snapshot has it: the one list of its fields, to be written and
+/// to be read. Written, the sequences are walks over the group; read, they are lists.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename = "Group", deny_unknown_fields)]
+pub(crate) struct GroupParts<
+    U,
+    Members = Vec<(U, Stint)>,
+    Admins = Vec<(Stint, U)>,
+    Bans = Vec<(U, Ban<U>)>,
+    Departures = Vec<PastMember<U>>,
+    Entries = Vec<Entry<U>>,
+> {
     pub(crate) owner: U,
     pub(crate) options: GroupOptions,
     pub(crate) version: u64,
-    pub(crate) members: Roster<U>,
-    pub(crate) admins: Map<Stint, U>,
-    pub(crate) bans: Vec<(U, Ban<U>)>,
-    pub(crate) log: Log<U>,
-    pub(crate) departures: Vec<PastMember<U>>,
+    /// Ascending, as are the admins and the bans.
+    pub(crate) members: Members,
+    pub(crate) admins: Admins,
+    pub(crate) bans: Bans,
+    /// The oldest first, as are the entries.
+    pub(crate) departures: Departures,
+    /// The number of the first entry.
+    pub(crate) first: Seq,
+    /// The time of the last entry there was.
+    pub(crate) last_at: Timestamp,
+    pub(crate) entries: Entries,
+}
+
+/// A member, looked up once for a whole command.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Member {
+    pub(crate) stint: Stint,
+    pub(crate) rank: Rank,
+    /// Their place among the members, until those change.
+    spot: Spot,
 }
 
 /// What came of a post.
@@ -73,11 +95,10 @@ pub(crate) struct Posted {
 impl<U: Id> Group<U> {
     pub(crate) fn new(owner: U, stint: Stint, options: GroupOptions) -> Self {
         Group {
-            members: Roster::new(owner.clone(), stint),
+            members: Map::from_ascending([(owner.clone(), stint)]),
             owner,
             options,
             version: stint.0,
-            founded: stint,
             admins: Map::new(),
             bans: Bans::new(),
             log: Log::new(),
@@ -87,10 +108,16 @@ impl<U: Id> Group<U> {
 
     /// A group of these parts, which [`Engine::check`](crate::Engine::check) has yet to verify.
     pub(crate) fn from_parts(parts: GroupParts<U>) -> Self {
-        let GroupParts { owner, options, version, members, admins, bans, log, departures } = parts;
-        let bans = Bans::restore(bans);
-        let founded = Stint(0);
-        Group { owner, options, version, founded, members, admins, bans, log, departures }
+        Group {
+            owner: parts.owner,
+            options: parts.options,
+            version: parts.version,
+            members: Map::from_ascending(parts.members),
+            admins: Map::from_ascending(parts.admins),
+            bans: Bans::from_ascending(parts.bans),
+            log: Log::restore(parts.first, parts.last_at, parts.entries),
+            departures: parts.departures,
+        }
     }
 
     /// The owner: always a member, and there is exactly one.
@@ -128,30 +155,38 @@ impl<U: Id> Group<U> {
     /// The stint of `user`, if they are a member. O(log n).
     #[must_use]
     pub fn stint(&self, user: &U) -> Option<Stint> {
-        self.members.get(user)
+        self.members.get(user).copied()
     }
 
     /// The members with their stints, by ascending id.
     pub fn members(
         &self,
     ) -> impl DoubleEndedIterator<Item = (&U, Stint)> + ExactSizeIterator + Clone {
-        self.members.iter()
+        self.members.iter().map(|(user, stint)| (user, *stint))
     }
 
     /// The members after `user`, who need not be one, with their stints, by ascending id: how a
     /// page of members leads to the next. O(log n) to begin; a step is O(1), amortised.
     pub fn members_after(&self, user: &U) -> impl Iterator<Item = (&U, Stint)> {
-        self.members.after(user)
+        self.members.iter_after(user).map(|(user, stint)| (user, *stint))
     }
 
     /// The rank of `user`, if they are a member. O(log n).
     #[must_use]
     pub fn rank(&self, user: &U) -> Option<Rank> {
-        if self.owner == *user {
-            return Some(Rank::Owner);
-        }
-        let stint = self.members.get(user)?;
-        Some(if self.admins.contains(&stint) { Rank::Admin } else { Rank::Member })
+        self.member(user).ok().map(|member| member.rank)
+    }
+
+    /// The member `user`, or the spot where they would be one. O(log n).
+    pub(crate) fn member(&self, user: &U) -> Result<Member, Spot> {
+        let spot = self.members.find_by(user, |stint| *stint)?;
+        let stint = *self.members.at(&spot).ok_or(spot)?;
+        let rank = match () {
+            () if self.owner == *user => Rank::Owner,
+            () if self.admins.contains(&stint) => Rank::Admin,
+            () => Rank::Member,
+        };
+        Ok(Member { stint, rank, spot })
     }
 
     /// The admins with their stints, the senior one first.
@@ -194,12 +229,12 @@ impl<U: Id> Group<U> {
         &self.departures
     }
 
-    /// The stint of a member who may have named it; or why there is none.
-    pub(crate) fn membership(&self, user: &U, named: Option<Stint>) -> Result<Stint, Absence<U>> {
-        match self.stint(user) {
-            Some(stint) if named.is_none_or(|named| named == stint) => Ok(stint),
-            Some(_) => Err(Absence::StintOver),
-            None => Err(self.absence(user)),
+    /// The member `user`, who may have named their stint; or why they are none. O(log n).
+    pub(crate) fn membership(&self, user: &U, named: Option<Stint>) -> Result<Member, Absence<U>> {
+        match self.member(user) {
+            Ok(member) if named.is_none_or(|named| named == member.stint) => Ok(member),
+            Ok(_) => Err(Absence::StintOver),
+            Err(_) => Err(self.absence(user)),
         }
     }
 
@@ -239,14 +274,8 @@ impl<U: Id> Group<U> {
     }
 
     /// The members, to be shared. O(1).
-    pub(crate) fn share_members(&self) -> Roster<U> {
+    pub(crate) fn share_members(&self) -> Map<U, Stint> {
         self.members.clone()
-    }
-
-    /// Whether an index entry of this group's id with that stint is of this group, and not of one
-    /// that was dissolved before it. O(1).
-    pub(crate) fn knows(&self, stint: Stint) -> bool {
-        stint >= self.founded
     }
 
     /// Who becomes owner if the owner goes: the admin with the longest unbroken membership. O(log n).
@@ -254,22 +283,30 @@ impl<U: Id> Group<U> {
         self.admins.first().map(|(stint, user)| (user, *stint))
     }
 
+    /// Whether the members and admins are kept in order. O(n).
+    pub(crate) fn is_in_order(&self) -> bool {
+        self.members.is_sound() && self.admins.is_sound()
+    }
+
     /// The bans, also those that are over.
     pub(crate) fn all_bans(&self) -> &Bans<U> {
         &self.bans
     }
 
-    /// Takes in a user who is no member and not banned. O(log n).
-    pub(crate) fn admit(&mut self, user: U, stint: Stint, now: Timestamp) {
+    /// Takes in a user who is no member and not banned, at the spot where [`member`](Self::member)
+    /// found that they belong. O(log n).
+    pub(crate) fn admit(&mut self, spot: &Spot, user: U, stint: Stint, now: Timestamp) {
         self.unbar(&user, now);
-        self.members.insert(user, stint);
+        self.members.insert_at(spot, user, stint);
     }
 
     /// Ends a membership, and the rank with it, and remembers it as one of the last `kept`.
     /// O(log n + kept).
-    pub(crate) fn remove(&mut self, past: PastMember<U>, stint: Stint, kept: u8) {
-        self.members.remove(&past.user);
-        self.revoke(stint);
+    pub(crate) fn remove(&mut self, member: &Member, past: PastMember<U>, kept: u8) {
+        self.members.remove_at(&member.spot);
+        if member.rank == Rank::Admin {
+            self.admins.remove(&member.stint);
+        }
         if kept == 0 {
             return;
         }
@@ -287,12 +324,10 @@ impl<U: Id> Group<U> {
 
     /// Makes an admin a member. O(log n).
     pub(crate) fn revoke(&mut self, stint: Stint) {
-        if self.admins.contains(&stint) {
-            self.admins.remove(&stint);
-        }
+        self.admins.remove(&stint);
     }
 
-    /// Makes a member the owner. Whoever was keeps no rank by it. O(log n).
+    /// Makes a member the owner. The old owner becomes a plain member. O(log n).
     pub(crate) fn hand_to(&mut self, heir: U, stint: Stint) {
         self.revoke(stint);
         self.owner = heir;
@@ -306,15 +341,14 @@ impl<U: Id> Group<U> {
         dropped
     }
 
-    /// Bars a user who is no member. O(log bans).
+    /// Bans a user. If they are a member, the caller removes them next. O(log bans).
     pub(crate) fn bar(&mut self, user: U, ban: Ban<U>, now: Timestamp) {
         self.bans.put(user, ban, now);
     }
 
     /// Lets a user in again. O(log bans).
     pub(crate) fn unbar(&mut self, user: &U, now: Timestamp) {
-        self.bans.lift(user);
-        self.bans.clean(now);
+        self.bans.lift(user, now);
     }
 
     /// Appends to the log, and drops a few entries past their retention. `before` is the stint that
@@ -336,24 +370,6 @@ impl<U: Id> Group<U> {
         self.version
     }
 }
-
-/// When it was founded is what the index goes by, and not part of the replicated state.
-impl<U: Id> PartialEq for Group<U> {
-    fn eq(&self, other: &Self) -> bool {
-        let Group { owner, options, version, founded: _, members, admins, bans, log, departures } =
-            self;
-        *owner == other.owner
-            && *options == other.options
-            && *version == other.version
-            && *members == other.members
-            && *admins == other.admins
-            && *bans == other.bans
-            && *log == other.log
-            && *departures == other.departures
-    }
-}
-
-impl<U: Id> Eq for Group<U> {}
 
 /// A summary: a group may have a million members.
 impl<U: Id> std::fmt::Debug for Group<U> {

@@ -9,9 +9,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::Id;
-use crate::persistent::{Iter, Map};
 use crate::quota::{Operation, Quotas, Rate};
 use crate::time::Timestamp;
+use crate::timed::{Due, Timed, TimedIter};
 
 /// Cells evicted per charged command, at most. One would do: a command adds at most one.
 const EVICTIONS: usize = 2;
@@ -67,67 +67,95 @@ impl Rate {
         let ms = scaled.div_ceil(u128::from(self.cells.get()));
         Timestamp(u64::try_from(ms).unwrap_or(u64::MAX))
     }
-}
 
-/// Equal if the cells are.
-impl<U: Id, G: Id> PartialEq for Limiter<U, G> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cells == other.cells
+    /// The latest that any clock leaves a cell at: a window past the end of time.
+    fn latest(&self) -> u128 {
+        self.scaled(Timestamp::MAX).saturating_add(self.window())
     }
 }
 
-/// All cells, and the order in which they may be forgotten.
-#[derive(Debug, Clone)]
+/// What a user's allowance of one operation in one group has come to: the time at which it is full
+/// again, scaled by the quota's `cells`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Cell(u128);
+
+impl<U, G> Due<CellKey<U, G>> for Cell {
+    type At = Timestamp;
+    type Terms = Quotas;
+
+    /// `Timestamp::MAX` stands for every time past it: such a cell has not expired even then.
+    fn due(&self, key: &CellKey<U, G>, quotas: &Quotas) -> Option<Timestamp> {
+        let expiry = quotas.of(key.operation).rate()?.expiry(self.0);
+        (expiry < Timestamp::MAX).then_some(expiry)
+    }
+
+    fn glance(&self) -> u64 {
+        self.0 as u64
+    }
+}
+
+/// Why a cell of a snapshot can't be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Misfit {
+    /// Its operation has no limit.
+    Unlimited,
+    /// No clock could have led to it, and none could end it.
+    Unreachable,
+}
+
+/// All cells.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Limiter<U: Id, G: Id> {
-    cells: Map<CellKey<U, G>, u128>,
-    /// Derived from `cells`: one entry each.
-    expiries: Map<(Timestamp, CellKey<U, G>), ()>,
+    cells: Timed<CellKey<U, G>, Cell>,
 }
 
 impl<U: Id, G: Id> Limiter<U, G> {
     pub(crate) const fn new() -> Self {
-        Limiter { cells: Map::new(), expiries: Map::new() }
+        Limiter { cells: Timed::new() }
     }
 
-    /// Charges `key` for one command, or answers when to come again and touches nothing.
-    /// O(log cells).
+    /// Of the cells of a snapshot, in strictly ascending order of their keys. O(n log n).
+    pub(crate) fn from_ascending(
+        cells: Vec<(CellKey<U, G>, Cell)>,
+        quotas: &Quotas,
+    ) -> Result<Self, Misfit> {
+        for (key, Cell(cell)) in &cells {
+            let rate = quotas.of(key.operation).rate().ok_or(Misfit::Unlimited)?;
+            if *cell > rate.latest() {
+                return Err(Misfit::Unreachable);
+            }
+        }
+        Ok(Limiter { cells: Timed::from_ascending(cells, quotas) })
+    }
+
+    /// Charges `key` for one command at `rate`, its quota; or answers when to come again, and
+    /// touches nothing. A charge pays for the eviction of a few cells. O(log cells).
     pub(crate) fn charge(
         &mut self,
         key: CellKey<U, G>,
         rate: &Rate,
+        quotas: &Quotas,
         now: Timestamp,
     ) -> Result<(), Timestamp> {
-        let charged = rate.charge(self.cells.get(&key).copied(), now)?;
-        self.evict(now);
-        if let Some(old) = self.cells.insert(key.clone(), charged) {
-            self.expiries.remove(&(rate.expiry(old), key.clone()));
+        let is_over = |expiry: Timestamp| expiry <= now;
+        let found = self.cells.find(&key);
+        let cell = found.ok().and_then(|spot| self.cells.at(&spot));
+        let charged = Cell(rate.charge(cell.map(|cell| cell.0), now)?);
+        if cell.and_then(|cell| cell.due(&key, quotas)).is_some_and(is_over) {
+            // The charged cell itself is due, so the cleaning may remove it: clean first, then find
+            // its place again.
+            self.cells.clean(EVICTIONS, is_over);
+            self.cells.put(self.cells.find(&key), key, charged, quotas);
+        } else {
+            self.cells.put(found, key, charged, quotas);
+            self.cells.clean(EVICTIONS, is_over);
         }
-        self.expiries.insert((rate.expiry(charged), key), ());
         Ok(())
     }
 
-    fn evict(&mut self, now: Timestamp) {
-        for _ in 0..EVICTIONS {
-            match self.expiries.first() {
-                // `MAX` stands for every time past it: such a cell has not expired even then.
-                Some((due, _)) if due.0 <= now && due.0 < Timestamp::MAX => {
-                    let due = due.clone();
-                    self.cells.remove(&due.1);
-                    self.expiries.remove(&due);
-                }
-                _ => return,
-            }
-        }
-    }
-
-    pub(crate) fn iter(&self) -> Iter<'_, CellKey<U, G>, u128> {
+    pub(crate) fn iter(&self) -> TimedIter<'_, CellKey<U, G>, Cell> {
         self.cells.iter()
-    }
-
-    /// Puts back a cell that there is none of yet. O(log cells).
-    pub(crate) fn restore(&mut self, key: CellKey<U, G>, cell: u128, rate: &Rate) {
-        self.expiries.insert((rate.expiry(cell), key.clone()), ());
-        self.cells.insert(key, cell);
     }
 
     /// How many cells there are. O(1).
@@ -135,15 +163,10 @@ impl<U: Id, G: Id> Limiter<U, G> {
         self.cells.len()
     }
 
-    /// Whether every cell waits for its eviction, and nothing else does. Walks the cells.
-    pub(crate) fn is_consistent(&self, quotas: &Quotas) -> bool {
-        self.cells.len() == self.expiries.len()
-            && self.cells.iter().all(|(key, cell)| {
-                quotas
-                    .of(key.operation)
-                    .rate()
-                    .is_some_and(|rate| self.expiries.contains(&(rate.expiry(*cell), key.clone())))
-            })
+    /// Whether every cell has a limit and waits for its eviction, and nothing else does. O(n log n).
+    pub(crate) fn is_sound(&self, quotas: &Quotas) -> bool {
+        let is_limited = |key: &CellKey<U, G>| quotas.of(key.operation).rate().is_some();
+        self.cells.iter().all(|(key, _)| is_limited(key)) && self.cells.is_sound(quotas)
     }
 }
 
@@ -152,26 +175,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cell_and_its_expiry_stand_in_both_maps_or_neither() {
+    fn a_cell_of_an_operation_without_a_limit_is_unsound() {
         let quotas = Quotas::default();
-        let rate = quotas.of(Operation::Join).rate().unwrap();
         let key = CellKey { user: 1, group: Some(7), operation: Operation::Join };
-        let mut limiter = Limiter::new();
-        limiter.restore(key, 5_000, &rate);
-        assert!(limiter.is_consistent(&quotas));
-        assert!(!limiter.is_consistent(&Quotas::UNLIMITED), "a cell of what is not limited");
-        let broken = |change: fn(&mut Limiter<u8, u8>)| {
-            let mut limiter = limiter.clone();
-            change(&mut limiter);
-            !limiter.is_consistent(&quotas)
-        };
-        assert!(broken(|limiter| limiter.cells = Map::new()));
-        assert!(broken(|limiter| limiter.expiries = Map::new()));
-        assert!(broken(|limiter| {
-            let (_, key) = limiter.expiries.first().unwrap().0.clone();
-            limiter.expiries = Map::new();
-            limiter.expiries.insert((Timestamp(0), key), ());
-        }));
+        let limiter = Limiter::from_ascending(vec![(key, Cell(5_000))], &quotas).unwrap();
+        assert!(limiter.is_sound(&quotas));
+        assert!(!limiter.is_sound(&Quotas::UNLIMITED));
     }
 
     /// A clock may go back by a window, and lets nobody through for that.
@@ -182,5 +191,16 @@ mod tests {
         let ahead = rate.scaled(Timestamp(1_000)) + 2 * rate.window();
         assert!(rate.charge(Some(ahead), Timestamp(1_000)).is_err());
         assert!(rate.charge(Some(ahead + 1), Timestamp(1_000)).is_ok());
+    }
+
+    /// The last clock there is charges until it refuses, and no cell lies past what it left.
+    #[test]
+    fn the_latest_cell_is_the_one_that_the_last_clock_leaves() {
+        let rate = Quotas::default().of(Operation::Join).rate().unwrap();
+        let mut cell = None;
+        while let Ok(charged) = rate.charge(cell, Timestamp::MAX) {
+            cell = Some(charged);
+        }
+        assert_eq!(cell, Some(rate.latest()));
     }
 }

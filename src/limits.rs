@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// Members of one group, the owner among them. Default 10,000,000.
     pub members_per_group: Option<u64>,
-    /// Groups that one user is in. Default 20,000. A user at this limit who creates or joins costs
-    /// O(limit · log N), for their index entries are then looked through for stale ones.
+    /// Groups that one user is in. Default 20,000. The limit is exact. A user at this limit who
+    /// creates or joins costs one search more for each group that has ended since their last
+    /// attempt, whichever group that is.
     pub groups_per_user: Option<u64>,
     /// Bytes of one message. Default 65,536.
     pub message_bytes: Option<u64>,

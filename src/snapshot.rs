@@ -5,24 +5,22 @@
 //! blocks) is not written: two engines that are equal give the same bytes, and one that was read
 //! back goes on exactly as one that never stopped.
 
+use std::sync::Arc;
+
 use serde::de::{self, Deserializer};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::bans::Ban;
 use crate::check::Violation;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::engine::Engine;
-use crate::group::{Group, GroupParts, PastMember};
-use crate::id::{Id, Seq, Stint};
-use crate::limiter::{CellKey, Limiter};
-use crate::log::{Entry, Log};
-use crate::options::GroupOptions;
-use crate::roster::Roster;
+use crate::group::{Group, GroupParts};
+use crate::id::{Id, Stint};
+use crate::limiter::{Cell, CellKey, Limiter, Misfit};
+use crate::map::Map;
 use crate::state::State;
-use crate::time::Timestamp;
-use crate::tombstone::Tombstone;
+use crate::tombstone::{Tombstone, Tombstones};
 
 /// The only format there is so far.
 const FORMAT: u32 = 1;
@@ -42,9 +40,9 @@ pub struct Snapshot<U, G> {
     config: Config,
     next_stint: Stint,
     next_key: u64,
-    groups: Vec<(G, RawGroup<U>)>,
+    groups: Vec<(G, GroupParts<U>)>,
     tombstones: Vec<(G, Tombstone<U>)>,
-    cells: Vec<(CellKey<U, G>, u128)>,
+    cells: Vec<(CellKey<U, G>, Cell)>,
 }
 
 /// It comes first, so that another format is known before anything of it is misread.
@@ -62,21 +60,6 @@ impl<'de> Deserialize<'de> for Format {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename = "Group", deny_unknown_fields)]
-struct RawGroup<U> {
-    owner: U,
-    options: GroupOptions,
-    version: u64,
-    members: Vec<(U, Stint)>,
-    admins: Vec<(Stint, U)>,
-    bans: Vec<(U, Ban<U>)>,
-    departures: Vec<PastMember<U>>,
-    first: Seq,
-    last_at: Timestamp,
-    entries: Vec<Entry<U>>,
-}
-
 /// Why a snapshot is not an engine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -87,6 +70,9 @@ pub enum SnapshotError<U, G> {
     /// There is a rate cell for an operation without a limit.
     #[error("there is a rate cell for an operation without a limit")]
     Unlimited,
+    /// There is a rate cell that no clock could have led to, and that would stay for ever.
+    #[error("there is a rate cell past the end of time")]
+    Unreachable,
     /// A counter is beyond 2^63, where no engine that began with none ever comes.
     #[error("a counter is beyond 2^63")]
     Counter,
@@ -110,23 +96,28 @@ impl<U: Id, G: Id> TryFrom<Snapshot<U, G>> for Engine<U, G> {
         let mut state = State::new(snapshot.config);
         state.next_stint = snapshot.next_stint;
         state.next_key = snapshot.next_key;
-        let mut memberships = Vec::new();
-        for (id, raw) in snapshot.groups {
-            let group = group(raw)?;
+        let members = snapshot.groups.iter().map(|(_, group)| group.members.len());
+        let mut memberships = Vec::with_capacity(members.sum());
+        let mut groups = Vec::with_capacity(snapshot.groups.len());
+        for (id, parts) in snapshot.groups {
+            ascending(&parts.members, "members of a group")?;
+            ascending(&parts.admins, "admins of a group")?;
+            ascending(&parts.bans, "bans of a group")?;
+            let group = Group::from_parts(parts);
             let members = group.members().map(|(user, stint)| (user.clone(), stint, id.clone()));
             memberships.extend(members);
             state.entries = state.entries.saturating_add(group.log_len());
-            state.groups.insert(id, group.into());
+            groups.push((id, Arc::new(group)));
         }
-        state.directory = Directory::of_all(memberships);
-        for (group, tombstone) in snapshot.tombstones {
-            state.tombstones.raise(group, tombstone);
-        }
-        let mut limiter = Limiter::new();
-        for (key, cell) in snapshot.cells {
-            let rate = snapshot.config.quotas.of(key.operation).rate();
-            limiter.restore(key, cell, &rate.ok_or(SnapshotError::Unlimited)?);
-        }
+        state.groups = Map::from_ascending(groups);
+        memberships.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.cmp(&b.1)));
+        state.directory = Directory::from_ascending(&memberships);
+        state.tombstones = Tombstones::from_ascending(snapshot.tombstones);
+        let limiter = Limiter::from_ascending(snapshot.cells, &snapshot.config.quotas);
+        let limiter = limiter.map_err(|misfit| match misfit {
+            Misfit::Unlimited => SnapshotError::Unlimited,
+            Misfit::Unreachable => SnapshotError::Unreachable,
+        })?;
         let groups = state.groups.iter();
         let counters = groups.flat_map(|(_, group)| [group.version(), group.next_seq().0]);
         if counters.chain([state.next_stint.0, state.next_key]).any(|count| count > COUNTED) {
@@ -136,22 +127,6 @@ impl<U: Id, G: Id> TryFrom<Snapshot<U, G>> for Engine<U, G> {
         engine.check()?;
         Ok(engine)
     }
-}
-
-fn group<U: Id, G: Id>(raw: RawGroup<U>) -> Result<Group<U>, SnapshotError<U, G>> {
-    ascending(&raw.members, "members of a group")?;
-    ascending(&raw.admins, "admins of a group")?;
-    ascending(&raw.bans, "bans of a group")?;
-    Ok(Group::from_parts(GroupParts {
-        owner: raw.owner,
-        options: raw.options,
-        version: raw.version,
-        members: Roster::from_ascending(&raw.members),
-        admins: raw.admins.into_iter().collect(),
-        bans: raw.bans,
-        departures: raw.departures,
-        log: Log::restore(raw.first, raw.last_at, raw.entries),
-    }))
 }
 
 fn ascending<K: Ord, V, U, G>(
@@ -195,23 +170,20 @@ struct WrittenGroup<'a, U: Id>(&'a Group<U>);
 
 impl<U: Id + Serialize> Serialize for WrittenGroup<'_, U> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let WrittenGroup(from) = self;
-        let mut group = serializer.serialize_struct("Group", 10)?;
-        group.serialize_field("owner", from.owner())?;
-        group.serialize_field("options", from.options())?;
-        group.serialize_field("version", &from.version())?;
-        group.serialize_field("members", &List(|| from.members()))?;
-        group.serialize_field(
-            "admins",
-            &List(|| from.admins().map(|(user, stint)| (stint, user))),
-        )?;
-        group.serialize_field("bans", &List(|| from.all_bans().all()))?;
-        group.serialize_field("departures", from.departures())?;
-        group.serialize_field("first", &from.log().first())?;
-        group.serialize_field("last_at", &from.log().last_at())?;
-        group
-            .serialize_field("entries", &List(|| from.log().all().rev().map(|(_, entry)| entry)))?;
-        group.end()
+        let WrittenGroup(group) = self;
+        let parts = GroupParts {
+            owner: group.owner(),
+            options: *group.options(),
+            version: group.version(),
+            members: List(|| group.members()),
+            admins: List(|| group.admins().map(|(user, stint)| (stint, user))),
+            bans: List(|| group.all_bans().all()),
+            departures: group.departures(),
+            first: group.log().first(),
+            last_at: group.log().last_at(),
+            entries: List(|| group.log().all().rev().map(|(_, entry)| entry)),
+        };
+        parts.serialize(serializer)
     }
 }
 

@@ -7,27 +7,26 @@ use std::sync::Arc;
 
 use crate::audience::Audience;
 use crate::config::Config;
-use crate::directory::Directory;
-use crate::group::Group;
+use crate::directory::{Directory, Share};
+use crate::group::{Group, Member};
 use crate::id::{Id, Stint};
 use crate::limits::Limit;
-use crate::persistent::Map;
+use crate::map::Map;
 use crate::rank::Rank;
 use crate::refusal::Refusal;
 use crate::signal::{Event, Signal, SignalKey};
 use crate::time::Timestamp;
 use crate::tombstone::Tombstones;
+use crate::tree::Spot;
 
-/// Index entries looked at per command. A command makes at most one, so going round all of them
-/// takes half as many commands as there are: those that are stale never outnumber the most that
-/// were alive, however many groups are dissolved.
-const SWEPT: usize = 2;
+/// All groups, each behind an `Arc`, so that copying a leaf does not copy its groups. Leaves are
+/// small because copying one counts a reference for each group, wherever in memory it lies.
+pub(crate) type Groups<U, G> = Map<G, Arc<Group<U>>, 16, 32>;
 
 #[derive(Clone)]
 pub(crate) struct State<U: Id, G: Id> {
     pub(crate) config: Config,
-    /// Behind an `Arc` each: copying a node of the map must not copy sixteen groups.
-    pub(crate) groups: Map<G, Arc<Group<U>>>,
+    pub(crate) groups: Groups<U, G>,
     pub(crate) tombstones: Tombstones<U, G>,
     pub(crate) directory: Directory<U, G>,
     /// The stint that begins next.
@@ -52,37 +51,26 @@ impl<U: Id, G: Id> State<U, G> {
     }
 
     /// The part of the cleaning that belongs to every command: a bounded amount.
-    pub(crate) fn tidy(&mut self, now: Timestamp) {
+    pub(crate) fn tidy(&mut self, share: Share, now: Timestamp) {
         self.tombstones.clean(now, self.config.tombstone_ms);
-        self.sweep(SWEPT);
+        self.directory.tidy(share);
     }
 
-    pub(crate) fn sweep(&mut self, budget: usize) {
-        let groups = &self.groups;
-        self.directory.sweep(budget, |stint, group| is_live(groups, stint, group));
-    }
-
-    /// Removes the index entries of `user` in dissolved groups.
-    pub(crate) fn prune(&mut self, user: &U) {
-        let groups = &self.groups;
-        self.directory.prune(user, |stint, group| is_live(groups, stint, group));
-    }
-
-    /// The group and the stint of one who acts in it and needs at least the rank `needs`: 404, 400,
-    /// 403. That every member is a member takes no second look.
+    /// The spot of a group, and the member who acts in it and needs at least the rank `needs`: 404,
+    /// 400, 403.
     pub(crate) fn acting(
         &self,
         by: &U,
         group: &G,
         needs: Rank,
         now: Timestamp,
-    ) -> Result<(&Group<U>, Stint), Refusal<U>> {
-        let group = self.group(group, now)?;
-        let stint = group.membership(by, None).map_err(Refusal::NotMember)?;
+    ) -> Result<(Spot, &Group<U>, Member), Refusal<U>> {
+        let (at, group) = self.group(group, now)?;
+        let member = group.membership(by, None).map_err(Refusal::NotMember)?;
         match needs {
-            Rank::Admin if group.rank(by) < Some(needs) => Err(Refusal::NotAdmin),
-            Rank::Owner if group.owner() != by => Err(Refusal::NotOwner),
-            _ => Ok((group, stint)),
+            Rank::Admin if member.rank < needs => Err(Refusal::NotAdmin),
+            Rank::Owner if member.rank < needs => Err(Refusal::NotOwner),
+            _ => Ok((at, group, member)),
         }
     }
 
@@ -111,51 +99,30 @@ impl<U: Id, G: Id> State<U, G> {
     /// The signal of a change that every member hears of.
     pub(crate) fn announce(
         &mut self,
+        at: &Spot,
         group: G,
         from: U,
         event: Event<U>,
-        now: Timestamp,
     ) -> Result<Signal<U, G>, Refusal<U>> {
-        let changed = self.group_mut(&group, now)?;
+        let changed = self.group_mut(at)?;
         let version = changed.advance();
-        let all = Audience::new(changed.share_members(), None);
+        let all = Audience::all(changed.share_members());
         Ok(self.signal(group, from, version, event, all))
     }
 
-    /// A living group, or the 404 that says what became of it.
-    pub(crate) fn group(&self, group: &G, now: Timestamp) -> Result<&Group<U>, Refusal<U>> {
-        match self.groups.get(group) {
-            Some(group) => Ok(group),
-            None => Err(self.tombstones.missing(group, now, self.config.tombstone_ms)),
-        }
+    /// A living group and its spot, or the 404 that says what became of it. O(log g).
+    pub(crate) fn group(&self, group: &G, now: Timestamp) -> Result<(Spot, &Group<U>), Refusal<U>> {
+        let found = self.groups.find(group).ok();
+        found
+            .and_then(|at| Some((at, &**self.groups.at(&at)?)))
+            .ok_or_else(|| self.tombstones.missing(group, now, self.config.tombstone_ms))
     }
 
-    /// The same, to be changed. It is copied if a clone of the engine shares it, so guards use
-    /// [`State::group`].
-    pub(crate) fn group_mut(
-        &mut self,
-        group: &G,
-        now: Timestamp,
-    ) -> Result<&mut Group<U>, Refusal<U>> {
-        match self.groups.get_mut(group) {
-            Some(group) => Ok(Arc::make_mut(group)),
-            None => Err(self.tombstones.missing(group, now, self.config.tombstone_ms)),
-        }
+    /// The group at a spot, to be changed. It is copied if a clone of the engine shares it, so
+    /// guards use [`State::group`]. There is one wherever a guard has found one.
+    pub(crate) fn group_mut(&mut self, at: &Spot) -> Result<&mut Group<U>, Refusal<U>> {
+        self.groups.at_mut(at).map(Arc::make_mut).ok_or(Refusal::NoSuchGroup)
     }
-
-    /// The groups that `user` is in with their stints there, in the order of joining.
-    pub(crate) fn groups_of(&self, user: &U) -> impl DoubleEndedIterator<Item = (&G, Stint)> {
-        let entries = self.directory.of(user);
-        entries.filter_map(move |(stint, group)| {
-            is_live(&self.groups, stint, group).then_some((group, stint))
-        })
-    }
-}
-
-/// Whether an index entry speaks of a membership that goes on. One that ends by itself takes its
-/// entry with it; so what is stale is of a group that is gone, or was there before this one.
-fn is_live<U: Id, G: Id>(groups: &Map<G, Arc<Group<U>>>, stint: Stint, group: &G) -> bool {
-    groups.get(group).is_some_and(|group| group.knows(stint))
 }
 
 /// What is derived is not compared; what waits for the sweep is not part of the replicated state.

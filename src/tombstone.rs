@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::Id;
-use crate::persistent::{Iter, Map};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
+use crate::timed::{Due, Timed, TimedIter};
 
 /// Tombstones cleaned per command, at most. A command makes at most one.
 const CLEANED: usize = 2;
@@ -19,16 +19,29 @@ pub(crate) struct Tombstone<U> {
     pub(crate) at: Timestamp,
 }
 
+impl<U, G> Due<G> for Tombstone<U> {
+    type At = Timestamp;
+    type Terms = ();
+
+    /// The oldest first: how long each stands is the same for all.
+    fn due(&self, _: &G, (): &()) -> Option<Timestamp> {
+        Some(self.at)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Tombstones<U: Id, G: Id> {
-    of: Map<G, Tombstone<U>>,
-    /// Derived from `of`: one entry each, the oldest first.
-    by_age: Map<(Timestamp, G), ()>,
+    of: Timed<G, Tombstone<U>>,
 }
 
 impl<U: Id, G: Id> Tombstones<U, G> {
     pub(crate) const fn new() -> Self {
-        Tombstones { of: Map::new(), by_age: Map::new() }
+        Tombstones { of: Timed::new() }
+    }
+
+    /// Of the tombstones of a snapshot, in strictly ascending order of their groups. O(n log n).
+    pub(crate) fn from_ascending(tombstones: Vec<(G, Tombstone<U>)>) -> Self {
+        Tombstones { of: Timed::from_ascending(tombstones, &()) }
     }
 
     /// The tombstone of `group`, if it still stands, and until when. O(log t).
@@ -53,32 +66,20 @@ impl<U: Id, G: Id> Tombstones<U, G> {
 
     /// O(log t).
     pub(crate) fn raise(&mut self, group: G, tombstone: Tombstone<U>) {
-        self.by_age.insert((tombstone.at, group.clone()), ());
-        self.of.insert(group, tombstone);
+        self.of.put(self.of.find(&group), group, tombstone, &());
     }
 
     /// Forgets the tombstone of a group whose id is used again. O(log t).
     pub(crate) fn clear(&mut self, group: &G) {
-        if let Some(Tombstone { at, .. }) = self.of.get(group) {
-            self.by_age.remove(&(*at, group.clone()));
-            self.of.remove(group);
-        }
+        self.of.remove(group, &());
     }
 
     /// Forgets a few of those that no longer stand, the oldest first. O(log t).
     pub(crate) fn clean(&mut self, now: Timestamp, ttl_ms: u64) {
-        for _ in 0..CLEANED {
-            match self.by_age.first() {
-                Some(((at, group), ())) if !now.is_before(*at, ttl_ms) => {
-                    let group = group.clone();
-                    self.clear(&group);
-                }
-                _ => return,
-            }
-        }
+        self.of.clean(CLEANED, |at| !now.is_before(at, ttl_ms));
     }
 
-    pub(crate) fn iter(&self) -> Iter<'_, G, Tombstone<U>> {
+    pub(crate) fn iter(&self) -> TimedIter<'_, G, Tombstone<U>> {
         self.of.iter()
     }
 
@@ -88,35 +89,11 @@ impl<U: Id, G: Id> Tombstones<U, G> {
     }
 
     pub(crate) fn contains(&self, group: &G) -> bool {
-        self.of.contains(group)
+        self.of.get(group).is_some()
     }
 
-    /// Whether both maps speak of the same tombstones. Walks them.
-    pub(crate) fn is_consistent(&self) -> bool {
-        self.of.len() == self.by_age.len()
-            && self.of.iter().all(|(group, stone)| self.by_age.contains(&(stone.at, group.clone())))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tombstone_and_its_age_stand_in_both_maps_or_neither() {
-        let mut stones = Tombstones::new();
-        stones.raise(7, Tombstone { by: 1, at: Timestamp(5) });
-        assert!(stones.is_consistent());
-        let broken = |change: fn(&mut Tombstones<u8, u8>)| {
-            let mut stones = stones.clone();
-            change(&mut stones);
-            !stones.is_consistent()
-        };
-        assert!(broken(|stones| _ = stones.of.remove(&7)));
-        assert!(broken(|stones| _ = stones.by_age.remove(&(Timestamp(5), 7))));
-        assert!(broken(|stones| {
-            stones.by_age.remove(&(Timestamp(5), 7));
-            stones.by_age.insert((Timestamp(6), 7), ());
-        }));
+    /// Whether the order of their cleaning is that of the tombstones. O(n log n).
+    pub(crate) fn is_sound(&self) -> bool {
+        self.of.is_sound(&())
     }
 }

@@ -4,12 +4,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const ORDER: [&str; 29] = [
+const ORDER: [&str; 33] = [
     "id",
     "time",
     "stats",
-    "persistent",
-    "roster",
+    "tree",
+    "walk",
+    "map",
+    "timed",
+    "ended",
+    "listing",
     "rank",
     "quota",
     "limits",
@@ -56,19 +60,4 @@ fn imports_go_one_way() {
         files.insert(name);
     }
     assert_eq!(files, ORDER.iter().map(|file| (*file).to_owned()).collect());
-}
-
-#[test]
-fn one_file_names_the_persistent_collections() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for entry in fs::read_dir(src).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() || path.ends_with("persistent.rs") {
-            continue;
-        }
-        let text = fs::read_to_string(&path).unwrap();
-        let code = |line: &&str| !line.trim_start().starts_with("//");
-        let named = text.lines().filter(code).any(|line| line.contains("im::"));
-        assert!(!named, "{} names them", path.display());
-    }
 }

@@ -523,6 +523,53 @@ fn a_batch_is_not_rate_limited() {
     assert_eq!((all.value.len(), engine.stats().cells), (100, 0));
 }
 
+/// Rule 20: expired tombstones and stale index entries are cleaned by each command of a batch.
+#[test]
+fn each_command_of_a_batch_cleans_as_much_as_a_single_one() {
+    let mut engine = Engine::new(Config { tombstone_ms: 100, ..unlimited() });
+    let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
+    for group in (100..110).map(GroupId) {
+        let _ = engine.create(BOB, group, at(1)).unwrap();
+        for user in 100..110 {
+            let _ = engine.join(UserId(user), group, at(1)).unwrap();
+        }
+    }
+    let _ = engine.leave_all(BOB, at(2)).unwrap();
+    assert_eq!((engine.stats().tombstones, engine.stats().unswept), (10, 110));
+
+    let post = || Command::Post { author: ALICE, group: GROUP, message: "hello".into() };
+    let mut one_by_one = engine.clone();
+    for _ in 0..3 {
+        let _ = one_by_one.apply(post(), at(200)).unwrap();
+    }
+    let _ = engine.apply_all([post(), post(), post()], at(200)).unwrap();
+    assert_eq!(engine.stats().tombstones, 4, "two for each command");
+    assert_eq!(engine.stats(), one_by_one.stats());
+    assert_eq!(engine.stats().unswept, 110, "the sweep goes in runs");
+    let _ = engine.apply_all((0..100).map(|_| post()), at(200)).unwrap();
+    assert!(engine.stats().unswept < 110, "{:?}", engine.stats());
+
+    let before = engine.stats();
+    let _ = engine.apply_all([], at(200)).unwrap();
+    assert_eq!(engine.stats(), before, "an empty batch cleans nothing");
+}
+
+/// A batch neither checks nor charges the rate limit, so it leaves the cells alone.
+#[test]
+fn a_batch_evicts_no_rate_cell() {
+    let mut engine: Engine = Engine::default();
+    let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
+    for user in 100..110 {
+        let _ = engine.leave(UserId(user), GROUP, at(2)).unwrap_err();
+    }
+    assert_eq!(engine.stats().cells, 11);
+    let post = || Command::Post { author: ALICE, group: GROUP, message: "hello".into() };
+    let _ = engine.apply_all([post(), post()], at(1_000_000)).unwrap();
+    assert_eq!(engine.stats().cells, 11);
+    let _ = engine.apply(post(), at(1_000_000)).unwrap();
+    assert_eq!(engine.stats().cells, 10, "two were evicted, and one is new");
+}
+
 #[test]
 fn preview_tells_and_does_nothing() {
     let engine = quartet(OwnerExit::Dissolve);

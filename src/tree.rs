@@ -1,0 +1,437 @@
+//! The nodes of a persistent B+ tree, and the changes of them. [`Map`](crate::map::Map) is what the
+//! engine uses.
+//!
+//! Every node is an array of fixed capacity behind an `Arc`. A change copies the nodes on its path
+//! that a clone shares, and changes the others in place.
+//!
+//! These hold for every tree, and [`Node::is_sound`] verifies them:
+//! - keys ascend strictly from one leaf to the next;
+//! - child `i` of a branch holds only keys in `low_i .. low_(i+1)`. The first child has no lower
+//!   bound: its `low` is never compared, and says nothing;
+//! - all leaves lie at the same depth, and none is empty;
+//! - a branch has at least two children, and no node has more than its maximum.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+
+pub(crate) enum Node<K, V, const LEAF: usize, const FAN: usize> {
+    Leaf(Arc<ArrayVec<(K, V), LEAF>>),
+    Branch(Arc<Children<K, V, LEAF, FAN>>),
+}
+
+pub(crate) type Children<K, V, const LEAF: usize, const FAN: usize> =
+    ArrayVec<Child<K, V, LEAF, FAN>, FAN>;
+
+/// A child of a branch.
+#[derive(Clone)]
+pub(crate) struct Child<K, V, const LEAF: usize, const FAN: usize> {
+    /// A lower bound of its keys. Without meaning in the first child of a branch.
+    pub(crate) low: K,
+    pub(crate) node: Node<K, V, LEAF, FAN>,
+}
+
+impl<K, V, const LEAF: usize, const FAN: usize> Clone for Node<K, V, LEAF, FAN> {
+    fn clone(&self) -> Self {
+        match self {
+            Node::Leaf(entries) => Node::Leaf(Arc::clone(entries)),
+            Node::Branch(children) => Node::Branch(Arc::clone(children)),
+        }
+    }
+}
+
+/// The most levels that a tree has: every branch has at least two children, and all but a few have
+/// `FAN / 4` of them, so memory ends long before this.
+const LEVELS: usize = 24;
+
+/// The place of an entry, or the place where a missing one belongs. It holds until an
+/// entry is added or removed; changing a value keeps it.
+///
+/// A command looks a key up once. The guards read the value at its spot, and the change that
+/// follows needs no second search.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Spot {
+    /// Which child to follow at each level.
+    steps: [u8; LEVELS],
+    /// The index in the leaf.
+    pub(crate) at: usize,
+}
+
+impl Spot {
+    /// A spot in a tree that is one array.
+    pub(crate) fn in_array(at: usize) -> Self {
+        Spot { at, ..Spot::default() }
+    }
+
+    pub(crate) fn steps(&self) -> &[u8] {
+        &self.steps
+    }
+}
+
+impl<K: Ord, V, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, FAN> {
+    /// Where `key` is, or where it belongs. `glance` reads a little of a value. O(log n).
+    pub(crate) fn find<R>(&self, key: &K, glance: impl Fn(&V) -> R) -> Result<Spot, Spot> {
+        let mut spot = Spot::default();
+        let mut steps = spot.steps.iter_mut();
+        let mut node = self;
+        loop {
+            match node {
+                Node::Branch(children) => {
+                    fetch(children, |child| matches!(child.node, Node::Leaf(_)));
+                    let child = child_of(children, key);
+                    if let Some(step) = steps.next() {
+                        *step = u8::try_from(child).unwrap_or(u8::MAX);
+                    }
+                    let Some(child) = children.get(child) else { return Err(spot) };
+                    node = &child.node;
+                }
+                Node::Leaf(entries) => {
+                    fetch(entries, |(_, value)| glance(value));
+                    return match search(entries, key) {
+                        Ok(at) => Ok(Spot { at, ..spot }),
+                        Err(at) => Err(Spot { at, ..spot }),
+                    };
+                }
+            }
+        }
+    }
+
+    /// The entry of `key`. O(log n).
+    pub(crate) fn get(&self, key: &K) -> Option<&(K, V)> {
+        let mut node = self;
+        loop {
+            match node {
+                Node::Branch(children) => node = &children.get(child_of(children, key))?.node,
+                Node::Leaf(entries) => return entries.get(search(entries, key).ok()?),
+            }
+        }
+    }
+
+    /// The last entry that is not past `key`. O(log n).
+    pub(crate) fn at_or_before(&self, key: &K) -> Option<&(K, V)> {
+        let (mut node, mut previous) = (self, None);
+        loop {
+            match node {
+                Node::Branch(children) => {
+                    let (before, from) = children.split_at_checked(child_of(children, key))?;
+                    previous = before.last().map(|child| &child.node).or(previous);
+                    node = &from.first()?.node;
+                }
+                Node::Leaf(entries) => {
+                    let past = entries.partition_point(|(other, _)| other <= key);
+                    let (upto, _) = entries.split_at_checked(past)?;
+                    return upto.last().or_else(|| previous?.last());
+                }
+            }
+        }
+    }
+}
+
+impl<K, V, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, FAN> {
+    /// The entry at a spot. O(log n), without a comparison.
+    pub(crate) fn at(&self, spot: &Spot) -> Option<&(K, V)> {
+        let (mut node, mut steps) = (self, spot.steps.iter());
+        loop {
+            match node {
+                Node::Branch(children) => node = &children.get(usize::from(*steps.next()?))?.node,
+                Node::Leaf(entries) => return entries.get(spot.at),
+            }
+        }
+    }
+
+    /// The first entry. O(log n).
+    pub(crate) fn first(&self) -> Option<&(K, V)> {
+        let mut node = self;
+        loop {
+            match node {
+                Node::Branch(children) => node = &children.first()?.node,
+                Node::Leaf(entries) => return entries.first(),
+            }
+        }
+    }
+
+    /// The last entry. O(log n).
+    pub(crate) fn last(&self) -> Option<&(K, V)> {
+        let mut node = self;
+        loop {
+            match node {
+                Node::Branch(children) => node = &children.last()?.node,
+                Node::Leaf(entries) => return entries.last(),
+            }
+        }
+    }
+}
+
+impl<K: Clone, V: Clone, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, FAN> {
+    /// A tree of these entries, in ascending order. O(n).
+    pub(crate) fn from_ascending(entries: impl ExactSizeIterator<Item = (K, V)>) -> Self {
+        let mut level: Vec<Child<K, V, LEAF, FAN>> =
+            in_arrays(entries).filter_map(|entries| Child::of_leaf(entries)).collect();
+        while level.len() > 1 {
+            level = in_arrays(level.into_iter())
+                .filter_map(|children| Child::of_branch(children))
+                .collect();
+        }
+        level.pop().map_or_else(|| Node::Leaf(Arc::default()), |child| child.node)
+    }
+
+    /// The value at a spot, to change. Whatever a clone shares on the way is copied. O(log n).
+    pub(crate) fn at_mut(&mut self, spot: &Spot) -> Option<&mut V> {
+        let (mut node, mut steps) = (self, spot.steps.iter());
+        loop {
+            match node {
+                Node::Branch(children) => {
+                    node = &mut own(children).get_mut(usize::from(*steps.next()?))?.node;
+                }
+                Node::Leaf(entries) => {
+                    return Arc::make_mut(entries).get_mut(spot.at).map(|(_, value)| value);
+                }
+            }
+        }
+    }
+
+    /// Puts an entry at the spot where its key belongs. Returns what was split off to the right of
+    /// this node, if it was full. `is_last` says whether no node is to the right of this one.
+    /// O(log n).
+    pub(crate) fn insert(
+        &mut self,
+        steps: &[u8],
+        at: usize,
+        entry: (K, V),
+        is_last: bool,
+    ) -> Option<Child<K, V, LEAF, FAN>> {
+        // With four children, both parts of a branch that is split have two; a step is a `u8`.
+        const { assert!(LEAF >= 2 && FAN >= 4 && FAN <= 256) };
+        match self {
+            Node::Leaf(entries) => {
+                // Where keys arrive in ascending order, the last leaf is left full: a new key comes
+                // after all others.
+                let keep = if is_last { LEAF } else { LEAF / 2 };
+                Child::of_leaf(grow(Arc::make_mut(entries), at, entry, keep)?)
+            }
+            Node::Branch(children) => {
+                let (step, steps) = steps.split_first()?;
+                let child = usize::from(*step);
+                let children = own(children);
+                let next = child.saturating_add(1);
+                let is_last_child = is_last && next == children.len();
+                let split =
+                    children.get_mut(child)?.node.insert(steps, at, entry, is_last_child)?;
+                // The same, but a branch needs more than one child: three quarters stay.
+                let keep = if is_last { FAN.saturating_sub(FAN / 4) } else { FAN / 2 };
+                Child::of_branch(grow(children, next, split, keep)?)
+            }
+        }
+    }
+
+    /// Takes the entry at a spot out. O(log n).
+    pub(crate) fn remove(&mut self, steps: &[u8], at: usize) -> Option<(K, V)> {
+        match self {
+            Node::Leaf(entries) => Arc::make_mut(entries).pop_at(at),
+            Node::Branch(children) => {
+                let (step, steps) = steps.split_first()?;
+                let child = usize::from(*step);
+                let children = own(children);
+                let node = &mut children.get_mut(child)?.node;
+                let removed = node.remove(steps, at);
+                if node.is_sparse() {
+                    mend(children, child);
+                }
+                removed
+            }
+        }
+    }
+
+    /// Whether it is to be united with a neighbour.
+    fn is_sparse(&self) -> bool {
+        match self {
+            Node::Leaf(entries) => entries.len() < (LEAF / 4).max(1),
+            Node::Branch(children) => children.len() < (FAN / 4).max(2),
+        }
+    }
+}
+
+impl<K: Clone, V, const LEAF: usize, const FAN: usize> Child<K, V, LEAF, FAN> {
+    fn of_leaf(entries: ArrayVec<(K, V), LEAF>) -> Option<Self> {
+        let low = entries.first()?.0.clone();
+        Some(Child { low, node: Node::Leaf(Arc::new(entries)) })
+    }
+
+    fn of_branch(children: Children<K, V, LEAF, FAN>) -> Option<Self> {
+        let low = children.first()?.low.clone();
+        Some(Child { low, node: Node::Branch(Arc::new(children)) })
+    }
+}
+
+/// The children of a branch, to change. If a clone shares them, they are copied, which counts a
+/// reference for each. The counts lie with the children, anywhere in memory: they are all fetched
+/// before the first is changed, because one change waits for another.
+fn own<K: Clone, V: Clone, const LEAF: usize, const FAN: usize>(
+    children: &mut Arc<Children<K, V, LEAF, FAN>>,
+) -> &mut Children<K, V, LEAF, FAN> {
+    if Arc::strong_count(children) > 1 {
+        for child in &**children {
+            black_box(match &child.node {
+                Node::Leaf(entries) => Arc::strong_count(entries),
+                Node::Branch(children) => Arc::strong_count(children),
+            });
+        }
+    }
+    Arc::make_mut(children)
+}
+
+/// Unites the child at `at` with a neighbour, or, if the two don't fit into one node, shares their
+/// content evenly between them. O(FAN + LEAF).
+fn mend<K: Clone, V: Clone, const LEAF: usize, const FAN: usize>(
+    children: &mut Children<K, V, LEAF, FAN>,
+    at: usize,
+) {
+    let first = at.min(children.len().saturating_sub(2));
+    let Some(mut next) = children.pop_at(first.saturating_add(1)) else { return };
+    let Some(one) = children.get_mut(first) else { return };
+    match (&mut one.node, &mut next.node) {
+        (Node::Leaf(these), Node::Leaf(those)) => {
+            let those = Arc::make_mut(those);
+            share(Arc::make_mut(these), those);
+            if let Some((low, _)) = those.first() {
+                next.low = low.clone();
+            }
+        }
+        (Node::Branch(these), Node::Branch(those)) => {
+            let those = own(those);
+            // The first child of the second branch had no bound of its own: the branch's is its.
+            if let Some(child) = those.first_mut() {
+                child.low = next.low.clone();
+            }
+            share(own(these), those);
+            if let Some(child) = those.first() {
+                next.low = child.low.clone();
+            }
+        }
+        _ => {}
+    }
+    let is_empty = match &next.node {
+        Node::Leaf(entries) => entries.is_empty(),
+        Node::Branch(children) => children.is_empty(),
+    };
+    if !is_empty {
+        let _ = children.try_insert(first.saturating_add(1), next);
+    }
+}
+
+/// Moves all of the second array behind the first, or, if they don't fit into one, so much of the
+/// longer one that both are as long.
+fn share<T, const MOST: usize>(one: &mut ArrayVec<T, MOST>, next: &mut ArrayVec<T, MOST>) {
+    let all = one.len().saturating_add(next.len());
+    if all <= MOST {
+        one.extend(next.drain(..));
+    } else if let Some(missing) = (all / 2).checked_sub(one.len()) {
+        one.extend(next.drain(..missing));
+    } else {
+        let mut moved: ArrayVec<T, MOST> = one.drain(all / 2..).collect();
+        moved.extend(next.drain(..));
+        *next = moved;
+    }
+}
+
+/// Arrays of about the same length.
+fn in_arrays<T, const MOST: usize>(
+    mut all: impl ExactSizeIterator<Item = T>,
+) -> impl Iterator<Item = ArrayVec<T, MOST>> {
+    let mut arrays = all.len().div_ceil(MOST.max(1));
+    std::iter::from_fn(move || {
+        let length = all.len().div_ceil(arrays.max(1));
+        arrays = arrays.saturating_sub(1);
+        (length > 0).then(|| all.by_ref().take(length).collect())
+    })
+}
+
+/// Puts `new` into an array. If it is full, the upper half is split off and returned; or, if `new`
+/// comes last, all but the first `keep`.
+fn grow<T, const MOST: usize>(
+    array: &mut ArrayVec<T, MOST>,
+    at: usize,
+    new: T,
+    keep: usize,
+) -> Option<ArrayVec<T, MOST>> {
+    let at = at.min(array.len());
+    let Err(full) = array.try_insert(at, new) else { return None };
+    let split = if at == array.len() { keep } else { MOST / 2 };
+    let mut right: ArrayVec<T, MOST> = array.drain(split..).collect();
+    let _ = match at.checked_sub(split) {
+        Some(at) if at > 0 || split == keep => right.try_insert(at, full.element()),
+        _ => array.try_insert(at, full.element()),
+    };
+    Some(right)
+}
+
+/// Reads a little of every cache line of an array. A binary search waits for one line after the
+/// other, and most of a search in a large tree is such waiting: after this, the processor waits for
+/// all of them at once.
+pub(crate) fn fetch<T, R>(array: &[T], glance: impl Fn(&T) -> R) {
+    const LINE: usize = 64;
+    let per_line = LINE.checked_div(size_of::<T>()).unwrap_or(LINE).max(1);
+    for item in array.iter().step_by(per_line) {
+        black_box(glance(item));
+    }
+}
+
+/// Which child of a branch a key belongs to.
+pub(crate) fn child_of<K: Ord, V, const LEAF: usize, const FAN: usize>(
+    children: &[Child<K, V, LEAF, FAN>],
+    key: &K,
+) -> usize {
+    let (mut from, mut to) = (0, children.len().saturating_sub(1));
+    while from < to {
+        // `slice::partition_point` makes one comparison more.
+        let middle = from.midpoint(to);
+        let is_past = children.get(middle.saturating_add(1)).is_none_or(|child| *key < child.low);
+        (from, to) = if is_past { (from, middle) } else { (middle.saturating_add(1), to) };
+    }
+    from
+}
+
+/// Where `key` is in a leaf, or where it belongs.
+pub(crate) fn search<K: Ord, V>(entries: &[(K, V)], key: &K) -> Result<usize, usize> {
+    entries.binary_search_by(|(other, _)| other.cmp(key))
+}
+
+impl<K: Ord, V, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, FAN> {
+    /// Verifies the structure of a whole tree, and returns how many entries it has, if it is sound.
+    /// O(n).
+    pub(crate) fn is_sound(&self) -> Option<usize> {
+        self.measure(None, None).map(|(entries, _)| entries)
+    }
+
+    /// How many entries lie below this node and how many levels, if they are sound and within
+    /// `low..high`.
+    fn measure(&self, low: Option<&K>, high: Option<&K>) -> Option<(usize, usize)> {
+        match self {
+            Node::Leaf(entries) => {
+                let within = |(key, _): &(K, V)| {
+                    low.is_none_or(|low| low <= key) && high.is_none_or(|high| key < high)
+                };
+                let sound = entries.is_sorted_by(|(one, _), (next, _)| one < next)
+                    && entries.first().is_some_and(within)
+                    && entries.last().is_some_and(within);
+                sound.then_some((entries.len(), 0))
+            }
+            Node::Branch(children) => {
+                let (mut entries, mut levels) = (0_usize, None);
+                for (nth, child) in children.iter().enumerate() {
+                    let low = if nth == 0 { low } else { Some(&child.low) };
+                    let next = children.get(nth.saturating_add(1));
+                    let high = next.map(|next| &next.low).or(high);
+                    let (below, deep) = child.node.measure(low, high)?;
+                    if levels.is_some_and(|levels| levels != deep) {
+                        return None;
+                    }
+                    (entries, levels) = (entries.checked_add(below)?, Some(deep));
+                }
+                let levels = levels.filter(|_| children.len() > 1)?.checked_add(1)?;
+                Some((entries, levels))
+            }
+        }
+    }
+}
