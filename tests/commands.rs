@@ -1,8 +1,8 @@
 //! Each command, once as it goes well and once as it does not, with whole results compared.
 
 use disband::{
-    Absence, Command, Config, Departure, Engine, Event, GroupId, Page, Refusal, Reply, Seq, Stint,
-    Timestamp, UserId,
+    Absence, Command, Config, Departure, Engine, Event, GroupId, Page, PastMember, Refusal, Reply,
+    Seq, Stint, Timestamp, UserId,
 };
 
 mod common;
@@ -238,6 +238,23 @@ fn a_group_remembers_its_last_departures_one_per_user() {
     assert_eq!(absence(2), Refusal::NotMember(Absence::Left { at: at(3) }));
     assert_eq!(absence(3), Refusal::NotMember(Absence::NoRecord));
     assert_eq!(absence(4), Refusal::NotMember(Absence::Left { at: at(4) }));
+}
+
+#[test]
+fn two_departures_of_one_user_are_remembered_once() {
+    let mut engine = trio();
+    let past = |user, ms, kicked_by| PastMember { user, at: at(ms), kicked_by };
+    let departures = |engine: &Engine| engine.group(&GROUP).unwrap().departures().to_vec();
+    let _ = engine.leave(BOB, GROUP, at(4)).unwrap();
+    let _ = engine.leave(CAROL, GROUP, at(5)).unwrap();
+    assert_eq!(departures(&engine), [past(BOB, 4, None), past(CAROL, 5, None)]);
+    let _ = engine.join(BOB, GROUP, at(6)).unwrap();
+    assert_eq!(departures(&engine), [past(BOB, 4, None), past(CAROL, 5, None)]);
+    let _ = engine.leave(BOB, GROUP, at(7)).unwrap();
+    assert_eq!(departures(&engine), [past(CAROL, 5, None), past(BOB, 7, None)]);
+    let _ = engine.join(CAROL, GROUP, at(8)).unwrap();
+    let _ = engine.kick(ALICE, GROUP, CAROL, at(9)).unwrap();
+    assert_eq!(departures(&engine), [past(BOB, 7, None), past(CAROL, 9, Some(ALICE))]);
 }
 
 #[test]

@@ -1,0 +1,845 @@
+//! What commands and reads cost in groups of 10, 1,000 and 100,000 members, in counts: comparisons
+//! and clones of ids, allocations, bytes, frees. The counts are the same on every machine.
+//!
+//! `cargo test --test counting -- --nocapture` prints them, in the form of the tables below.
+
+use std::sync::OnceLock;
+use std::thread;
+
+use disband::{
+    BatchResult, Command, CommandResult, Engine, GroupOptions, OwnerExit, Page, Rank, Reply, Seq,
+    Stint, Timestamp,
+};
+
+mod counted;
+
+use counted::{COLUMNS, Counts, Group, User, count, larger};
+
+const SIZES: [u64; 3] = [10, 1_000, 100_000];
+
+/// From 1,000 to 100,000 members a cost that grows with the logarithm does not even double; one that
+/// grows with the number of members grows a hundredfold. The constants allow for what is in one
+/// array at 1,000 and in a tree at 100,000; and, in group ids, for a run of the sweep: each of its 96
+/// looks is a search among the groups that have ended, of which more wait in the larger index.
+const GROWTH_FACTOR: u64 = 2;
+const GROWTH_CONSTANT: Counts = [10, 1_100, 40, 10, 2_000, 10];
+
+/// A command to be counted.
+struct Case {
+    name: &'static str,
+    /// How many times it is counted, each time with another user. The largest count of each column
+    /// is the result.
+    samples: usize,
+    /// The status of the result: 200, or the code of the refusal.
+    code: u16,
+    prepare: fn(&mut World, usize) -> Act,
+    /// The most it may cost in an engine where only rate cells have expired.
+    usual: Counts,
+    /// The most it may cost while all that commands clean waits to be cleaned: expired tombstones
+    /// and rate cells, and index entries of dissolved groups.
+    cleaning: Counts,
+    /// The same as `cleaning`, while a clone lives that was taken just before.
+    snapshot: Counts,
+}
+
+struct Read {
+    name: &'static str,
+    read: fn(&World, usize) -> Counts,
+    most: Counts,
+}
+
+#[derive(Clone)]
+enum Act {
+    One(Command<User, Group>),
+    Batch(Vec<Command<User, Group>>),
+}
+
+/// Ceilings at 100,000 members, in the order of [`COLUMNS`]: what was measured, with a few per cent
+/// more for ids and bytes. The allocations are exact, because a walk over the members may show in
+/// nothing else: an iterator that only reads allocates once, for its way through the tree.
+///
+/// The two dissolutions come last, as they end the groups.
+#[rustfmt::skip]
+const CASES: &[Case] = &[
+    Case { name: "create", samples: 8, code: 200, prepare: create,
+           usual: [73, 30, 11, 2, 384, 3], cleaning: [73, 115, 12, 2, 384, 4],
+           snapshot: [73, 115, 802, 36, 35_264, 3] },
+    Case { name: "join", samples: 33, code: 200, prepare: join,
+           usual: [124, 35, 13, 1, 192, 3], cleaning: [2_055, 1_396, 114, 104, 9_536, 113],
+           snapshot: [2_055, 1_396, 1_498, 164, 65_184, 113] },
+    Case { name: "leave", samples: 33, code: 200, prepare: leave,
+           usual: [112, 32, 15, 3, 1_280, 3], cleaning: [113, 62, 15, 3, 1_280, 4],
+           snapshot: [113, 62, 864, 35, 33_792, 3] },
+    Case { name: "leave of a stint", samples: 33, code: 200, prepare: leave_stint,
+           usual: [106, 30, 12, 1, 192, 2], cleaning: [108, 58, 12, 1, 192, 5],
+           snapshot: [108, 58, 878, 37, 35_712, 5] },
+    Case { name: "leave of an admin", samples: 8, code: 200, prepare: leave_of_an_admin,
+           usual: [106, 30, 10, 1, 192, 2], cleaning: [106, 57, 10, 1, 192, 4],
+           snapshot: [106, 57, 923, 38, 36_704, 4] },
+    Case { name: "leave_all of 3 groups", samples: 8, code: 200, prepare: leave_all,
+           usual: [157, 58, 82, 13, 2_624, 12], cleaning: [158, 137, 49, 11, 3_040, 10],
+           snapshot: [158, 137, 1_111, 56, 44_320, 8] },
+    Case { name: "kick", samples: 33, code: 200, prepare: kick,
+           usual: [130, 32, 19, 2, 320, 2], cleaning: [130, 88, 19, 2, 320, 3],
+           snapshot: [130, 88, 1_058, 44, 40_992, 3] },
+    Case { name: "post", samples: 33, code: 200, prepare: post,
+           usual: [102, 431, 11, 3, 1_696, 3], cleaning: [1_898, 1_394, 111, 104, 9_536, 112],
+           snapshot: [1_898, 1_394, 1_104, 149, 52_224, 113] },
+    Case { name: "transfer", samples: 8, code: 200, prepare: transfer,
+           usual: [92, 31, 11, 2, 1_248, 2], cleaning: [92, 84, 11, 2, 1_248, 3],
+           snapshot: [92, 84, 831, 37, 36_256, 3] },
+    Case { name: "set_rank to admin", samples: 8, code: 200, prepare: appoint,
+           usual: [92, 32, 10, 1, 192, 3], cleaning: [92, 88, 10, 1, 192, 3],
+           snapshot: [92, 88, 830, 37, 37_088, 3] },
+    Case { name: "set_rank to member", samples: 8, code: 200, prepare: demote,
+           usual: [93, 33, 7, 1, 192, 2], cleaning: [93, 85, 9, 1, 192, 2],
+           snapshot: [93, 85, 835, 37, 35_680, 2] },
+    Case { name: "set_options", samples: 8, code: 200, prepare: set_options,
+           usual: [71, 33, 7, 0, 0, 2], cleaning: [71, 89, 9, 0, 0, 2],
+           snapshot: [71, 89, 817, 34, 33_568, 2] },
+    Case { name: "ban of a member", samples: 16, code: 200, prepare: ban_of_a_member,
+           usual: [197, 33, 16, 2, 608, 2], cleaning: [197, 90, 16, 2, 608, 3],
+           snapshot: [197, 90, 1_264, 56, 51_616, 2] },
+    Case { name: "ban of a stranger", samples: 8, code: 200, prepare: ban_of_a_stranger,
+           usual: [178, 32, 11, 0, 0, 2], cleaning: [176, 87, 11, 0, 0, 4],
+           snapshot: [176, 87, 1_062, 45, 43_136, 4] },
+    Case { name: "unban", samples: 8, code: 200, prepare: unban,
+           usual: [129, 33, 7, 0, 0, 2], cleaning: [126, 89, 8, 0, 0, 2],
+           snapshot: [126, 89, 999, 42, 39_904, 2] },
+    Case { name: "batch of leave and join", samples: 8, code: 200, prepare: batch,
+           usual: [152, 21, 680, 34, 23_840, 31], cleaning: [152, 103, 927, 49, 35_104, 48],
+           snapshot: [152, 103, 927, 49, 35_104, 7] },
+
+    Case { name: "refused: join by a member", samples: 8, code: 409, prepare: join_by_a_member,
+           usual: [121, 430, 10, 2, 1_152, 3], cleaning: [1_909, 1_394, 109, 103, 9_376, 112],
+           snapshot: [1_909, 1_394, 1_012, 142, 49_760, 112] },
+    Case { name: "refused: join by a banned user", samples: 8, code: 403, prepare: join_by_a_banned_user,
+           usual: [67, 31, 8, 0, 0, 2], cleaning: [67, 85, 8, 0, 0, 4],
+           snapshot: [67, 85, 665, 29, 31_296, 4] },
+    Case { name: "refused: leave by a stranger", samples: 8, code: 400, prepare: leave_by_a_stranger,
+           usual: [87, 28, 9, 1, 1_088, 2], cleaning: [87, 52, 9, 1, 1_088, 2],
+           snapshot: [87, 52, 554, 19, 24_064, 2] },
+    Case { name: "refused: leave of an unknown group", samples: 8, code: 404, prepare: leave_of_an_unknown_group,
+           usual: [52, 34, 7, 0, 0, 2], cleaning: [52, 72, 8, 0, 0, 3],
+           snapshot: [52, 72, 572, 21, 25_600, 3] },
+    Case { name: "refused: leave of a dissolved group", samples: 8, code: 404, prepare: leave_of_a_dissolved_group,
+           usual: [52, 34, 6, 0, 0, 2], cleaning: [52, 71, 6, 0, 0, 2],
+           snapshot: [52, 71, 558, 19, 24_064, 2] },
+    Case { name: "refused: create of a living group", samples: 8, code: 409, prepare: create_of_a_living_group,
+           usual: [85, 531, 10, 2, 1_152, 2], cleaning: [1_958, 1_392, 110, 103, 9_376, 113],
+           snapshot: [1_958, 1_392, 1_011, 142, 49_568, 113] },
+    Case { name: "refused: kick by a member", samples: 8, code: 403, prepare: kick_by_a_member,
+           usual: [71, 30, 9, 1, 1_088, 2], cleaning: [71, 87, 9, 1, 1_088, 3],
+           snapshot: [71, 87, 705, 28, 30_880, 3] },
+    Case { name: "refused: post by a stranger", samples: 8, code: 400, prepare: post_by_a_stranger,
+           usual: [85, 28, 9, 1, 1_088, 3], cleaning: [85, 83, 9, 1, 1_088, 4],
+           snapshot: [85, 83, 686, 28, 30_496, 3] },
+    Case { name: "refused: too fast", samples: 8, code: 429, prepare: too_fast,
+           usual: [18, 14, 5, 0, 0, 0], cleaning: [18, 14, 5, 0, 0, 0],
+           snapshot: [18, 14, 5, 0, 0, 0] },
+
+    Case { name: "leave of an owner who is succeeded", samples: 4, code: 200, prepare: succession,
+           usual: [109, 30, 17, 2, 1_344, 2], cleaning: [109, 59, 17, 2, 1_344, 3],
+           snapshot: [109, 59, 932, 36, 35_808, 2] },
+    Case { name: "post under a retention by age", samples: 33, code: 200, prepare: post_under_a_retention,
+           usual: [109, 535, 11, 3, 1_888, 3], cleaning: [1_894, 1_394, 111, 104, 9_536, 112],
+           snapshot: [1_894, 1_394, 1_077, 149, 51_744, 113] },
+    Case { name: "dissolve", samples: 1, code: 200, prepare: dissolve,
+           usual: [70, 39, 101, 5, 1_824, 6], cleaning: [70, 83, 17, 1, 320, 3],
+           snapshot: [70, 83, 833, 33, 34_016, 3] },
+    Case { name: "leave of the owner: dissolution", samples: 1, code: 200, prepare: leave_of_the_owner,
+           usual: [70, 39, 106, 5, 1_888, 5], cleaning: [70, 82, 17, 1, 320, 0],
+           snapshot: [70, 82, 811, 31, 32_352, 0] },
+];
+
+#[rustfmt::skip]
+const READS: &[Read] = &[
+    Read { name: "group", read: |w, _| count(|| w.engine.group(&MAIN)).1, most: [0, 12, 0, 0, 0, 0] },
+    Read { name: "contains", read: contains, most: [21, 0, 0, 0, 0, 0] },
+    Read { name: "rank", read: rank, most: [22, 0, 0, 0, 0, 0] },
+    Read { name: "members_after, 100 members", read: members_after, most: [21, 0, 0, 1, 128, 2] },
+    Read { name: "history, the newest 20", read: newest, most: [22, 12, 0, 0, 0, 0] },
+    Read { name: "history, 20 from the middle", read: middle, most: [22, 12, 0, 0, 0, 0] },
+    Read { name: "groups_of", read: groups_of, most: [24, 34, 0, 0, 0, 0] },
+    Read { name: "owned_by", read: owned_by, most: [24, 53, 0, 0, 0, 0] },
+    Read { name: "stats", read: |w, _| count(|| w.engine.stats()).1, most: [0, 0, 0, 0, 0, 0] },
+    Read { name: "clone", read: |w, _| count(|| w.engine.clone()).1, most: [0, 0, 0, 0, 0, 0] },
+    Read { name: "preview of a leave", read: preview, most: [106, 58, 792, 34, 33_728, 30] },
+    Read { name: "audience: clone", read: clone_audience, most: [0, 0, 0, 0, 0, 0] },
+    Read { name: "audience: contains", read: audience_contains, most: [21, 0, 0, 0, 0, 0] },
+];
+
+#[test]
+fn no_command_grows_faster_than_the_logarithm_of_the_members() {
+    let [_, small, large] = measured();
+    let mut over = Vec::new();
+    for (case, (small, large)) in CASES.iter().zip(small.commands.iter().zip(&large.commands)) {
+        over.extend(growth(&format!("{}, usual", case.name), small.usual, large.usual));
+        over.extend(growth(&format!("{}, cleaning", case.name), small.cleaning, large.cleaning));
+        over.extend(growth(&format!("{}, snapshot", case.name), small.snapshot, large.snapshot));
+    }
+    assert!(over.is_empty(), "\n{}", over.join("\n"));
+}
+
+#[test]
+fn no_read_grows_faster_than_the_logarithm_of_the_members() {
+    let [_, small, large] = measured();
+    let mut over = Vec::new();
+    for (read, (small, large)) in READS.iter().zip(small.reads.iter().zip(&large.reads)) {
+        over.extend(growth(read.name, *small, *large));
+    }
+    assert!(over.is_empty(), "\n{}", over.join("\n"));
+}
+
+#[test]
+fn no_command_costs_more_than_its_ceiling_in_the_largest_group() {
+    let [.., large] = measured();
+    let mut over = Vec::new();
+    for (case, cost) in CASES.iter().zip(&large.commands) {
+        over.extend(above(&format!("{}, usual", case.name), cost.usual, case.usual));
+        over.extend(above(&format!("{}, cleaning", case.name), cost.cleaning, case.cleaning));
+        over.extend(above(&format!("{}, snapshot", case.name), cost.snapshot, case.snapshot));
+    }
+    assert!(over.is_empty(), "\n{}", over.join("\n"));
+}
+
+#[test]
+fn no_read_costs_more_than_its_ceiling_in_the_largest_group() {
+    let [.., large] = measured();
+    let mut over = Vec::new();
+    for (read, cost) in READS.iter().zip(&large.reads) {
+        over.extend(above(read.name, *cost, read.most));
+    }
+    assert!(over.is_empty(), "\n{}", over.join("\n"));
+}
+
+/// The columns in which a cost grows too fast from 1,000 to 100,000 members.
+fn growth(name: &str, small: Counts, large: Counts) -> Vec<String> {
+    let most =
+        std::array::from_fn(|column| GROWTH_FACTOR * small[column] + GROWTH_CONSTANT[column]);
+    above(&format!("{name}, {} members after {small:?} at {}", SIZES[2], SIZES[1]), large, most)
+}
+
+/// The columns in which a cost is above the most it may be.
+fn above(name: &str, cost: Counts, most: Counts) -> Vec<String> {
+    let columns = COLUMNS.iter().enumerate().filter(|(column, _)| cost[*column] > most[*column]);
+    columns
+        .map(|(column, title)| {
+            format!("{name}: {} {title}, at most {}", cost[column], most[column])
+        })
+        .collect()
+}
+
+/// What was counted in a group of one size.
+struct Measured {
+    commands: Vec<Cost>,
+    reads: Vec<Counts>,
+}
+
+#[derive(Default)]
+struct Cost {
+    usual: Counts,
+    cleaning: Counts,
+    snapshot: Counts,
+}
+
+/// Counted once, for all tests.
+fn measured() -> &'static [Measured; 3] {
+    static MEASURED: OnceLock<[Measured; 3]> = OnceLock::new();
+    MEASURED.get_or_init(|| {
+        // The counters belong to a thread each.
+        let counted = thread::scope(|scope| {
+            SIZES.map(|size| scope.spawn(move || measure_all(size))).map(|run| run.join().unwrap())
+        });
+        print(&counted);
+        counted
+    })
+}
+
+fn measure_all(members: u64) -> Measured {
+    let mut usual = World::new(members);
+    let mut world = World::new(members);
+    world.leave_much_to_clean();
+
+    let read = |read: &Read| {
+        (0..16).map(|sample| (read.read)(&world, sample)).fold(Counts::default(), larger)
+    };
+    let reads = READS.iter().map(read).collect();
+    let command = |case| {
+        let ((usual, _), (cleaning, snapshot)) = (usual.measure(case), world.measure(case));
+        Cost { usual, cleaning, snapshot }
+    };
+    let commands = CASES.iter().map(command).collect();
+
+    let stats = world.engine.stats();
+    assert!(stats.unswept > 0 && stats.tombstones > 100, "too little was to clean: {stats:?}");
+    assert!(stats.cells > 1_000, "too few cells had expired: {stats:?}");
+    Measured { commands, reads }
+}
+
+fn print(measured: &[Measured; 3]) {
+    println!("{COLUMNS:?}");
+    for (row, case) in CASES.iter().enumerate() {
+        println!("{}", case.name);
+        for (size, measured) in SIZES.iter().zip(measured) {
+            let Cost { usual, cleaning, snapshot } = &measured.commands[row];
+            println!("{size:>8} usual: {usual:?}, cleaning: {cleaning:?}, snapshot: {snapshot:?}");
+        }
+    }
+    for (row, read) in READS.iter().enumerate() {
+        println!("{}", read.name);
+        for (size, measured) in SIZES.iter().zip(measured) {
+            println!("{size:>8} most: {:?}", measured.reads[row]);
+        }
+    }
+}
+
+/// The group that most commands are counted in, and one that is dissolved at the end.
+const MAIN: Group = Group(1 << 63);
+const SECOND: Group = Group((1 << 63) + 1);
+
+/// The owner of both, until a transfer.
+const FOUNDER: u64 = 1 << 62;
+
+/// Steps through all numbers of 64 bits, far from one another.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Groups beside the two, of up to eight members.
+const OTHERS: u64 = 300;
+
+/// How many expired tombstones, expired rate cells and stale index entries there are at the start.
+/// Each command cleans two of each kind, and there are some left at the end.
+const TO_CLEAN: u64 = 4_000;
+
+/// A time after which every tombstone and rate cell has expired.
+const LONG: u64 = 32 * 24 * 60 * 60 * 1_000;
+
+/// An engine in use, with a group of `size` members.
+struct World {
+    engine: Engine<User, Group>,
+    now: u64,
+    size: u64,
+    /// The members of the main group who are neither owner nor admin, in the order of joining.
+    members: Vec<u64>,
+    /// The users handed out by [`World::newcomer`].
+    newcomers: u64,
+    /// The groups handed out by [`World::new_group`].
+    groups: u64,
+}
+
+impl World {
+    fn new(size: u64) -> Self {
+        let mut world = World {
+            engine: Engine::default(),
+            now: 1_000_000,
+            size,
+            members: (1..size).map(member).collect(),
+            newcomers: 0,
+            groups: 0,
+        };
+        world.found_the_other_groups();
+        world.found_the_two_large_groups();
+        world.add_rate_cells();
+        world
+    }
+
+    /// Each user of these is in about three of them.
+    fn found_the_other_groups(&mut self) {
+        for other in 0..OTHERS {
+            let (owner, group) = (User(self.newcomer()), other_group(other));
+            self.run(Command::Create { owner, group: group.clone(), options: None });
+            let user = |nth| User(scattered(2_500_000 + (other * 7 + nth) * 37 % 700));
+            let join = |nth| Command::Join { user: user(nth), group: group.clone() };
+            self.batch((0..7).map(join).collect());
+        }
+    }
+
+    fn found_the_two_large_groups(&mut self) {
+        let (members, log) = (self.members.clone(), self.size / 4 + 40);
+        self.run(Command::Create { owner: User(FOUNDER), group: MAIN, options: None });
+        self.run(Command::Create { owner: User(FOUNDER), group: SECOND, options: None });
+        for some in members.chunks(1_000) {
+            let join = |user: &u64| Command::Join { user: User(*user), group: SECOND };
+            self.batch(some.iter().map(join).collect());
+        }
+        let posts = (0..log).map(|nth| post_by(members[nth as usize % members.len()], SECOND));
+        self.batch(posts.collect());
+
+        // The main group as it grows in use: joins one by one, with departures, posts and bans
+        // between them.
+        for (nth, user) in members.iter().enumerate() {
+            self.now += 1;
+            self.run(Command::Join { user: User(*user), group: MAIN });
+            if nth % 10 == 0 {
+                let visitor = self.newcomer();
+                self.run(Command::Join { user: User(visitor), group: MAIN });
+                self.run(Command::Leave { user: User(visitor), group: MAIN, stint: None });
+            }
+            if nth % 4 == 0 {
+                self.run(post_by(*user, MAIN));
+            }
+        }
+        self.batch((0..40).map(|nth| post_by(members[nth % members.len()], MAIN)).collect());
+        for nth in 0..self.size / 50 + 80 {
+            let user = User(self.newcomer());
+            let until = (nth % 2 == 0).then_some(Timestamp(self.now + 60_000 + nth));
+            let by = User(FOUNDER);
+            self.batch(vec![Command::Ban { by, group: MAIN, user, until }]);
+        }
+        for nth in 0..self.size / 100 + 1 {
+            let at = nth as usize * 37 % self.members.len();
+            let user = User(self.members.swap_remove(at));
+            let by = User(FOUNDER);
+            self.batch(vec![Command::SetRank { by, group: MAIN, user, rank: Rank::Admin }]);
+        }
+    }
+
+    /// Users who leave a group that does not exist leave a rate cell each.
+    fn add_rate_cells(&mut self) {
+        for _ in 0..TO_CLEAN {
+            self.now += 1;
+            let user = User(self.newcomer());
+            let _ = self.engine.leave(user, unknown_group(), Timestamp(self.now)).unwrap_err();
+        }
+    }
+
+    fn leave_much_to_clean(&mut self) {
+        for _ in 0..TO_CLEAN {
+            let (owner, group) = (User(FOUNDER), self.new_group());
+            let create =
+                Command::Create { owner: owner.clone(), group: group.clone(), options: None };
+            self.batch(vec![create, Command::Dissolve { owner, group }]);
+        }
+        // Users below all others, whose index entries are swept first.
+        let stale = self.new_group();
+        let join = |user| Command::Join { user: User(user), group: stale.clone() };
+        let create = Command::Create { owner: User(0), group: stale.clone(), options: None };
+        self.batch([create].into_iter().chain((1..TO_CLEAN).map(join)).collect());
+        self.engine.sweep(usize::MAX);
+        self.now += LONG;
+        self.batch(vec![Command::Dissolve { owner: User(0), group: stale.clone() }]);
+
+        let stats = self.engine.stats();
+        assert!(stats.unswept == TO_CLEAN && stats.tombstones >= TO_CLEAN - 1, "{stats:?}");
+        assert!(stats.cells >= TO_CLEAN, "{stats:?}");
+    }
+
+    /// The most that the samples of a case cost, alone and with a snapshot alive.
+    fn measure(&mut self, case: &Case) -> (Counts, Counts) {
+        let mut most = (Counts::default(), Counts::default());
+        for sample in 0..case.samples {
+            self.restore_size();
+            let act = (case.prepare)(self, sample);
+            let now = self.tick();
+            let (again, mut engine) = (act.clone(), self.engine.clone());
+            let (done, snapshot) = count(|| act.run(&mut engine, now));
+            drop((engine, done));
+            let (done, alone) = count(|| again.run(&mut self.engine, now));
+            assert_eq!(done.code(), case.code, "{}, sample {sample}: {done:?}", case.name);
+            most = (larger(most.0, alone), larger(most.1, snapshot));
+        }
+        most
+    }
+
+    /// Demotes admins and lets newcomers join or leave, until the main group has as many of each as
+    /// it had.
+    fn restore_size(&mut self) {
+        while self.main().admins().len() as u64 > self.size / 100 + 2 {
+            let (user, _) = self.main().admins().next_back().unwrap();
+            let (by, user) = (self.owner(), user.clone());
+            self.members.push(user.0);
+            self.batch(vec![Command::SetRank { by, group: MAIN, user, rank: Rank::Member }]);
+        }
+        while self.main().len() as u64 > self.size {
+            let user = self.members.pop().unwrap();
+            self.run(Command::Leave { user: User(user), group: MAIN, stint: None });
+        }
+        while (self.main().len() as u64) < self.size {
+            let user = self.joined();
+            self.members.push(user);
+        }
+    }
+
+    fn main(&self) -> &disband::Group<User> {
+        self.engine.group(&MAIN).unwrap()
+    }
+
+    fn owner(&self) -> User {
+        self.main().owner().clone()
+    }
+
+    /// A member who is neither owner nor admin.
+    fn pick(&self, sample: usize) -> u64 {
+        self.members[sample * 7_919 % self.members.len()]
+    }
+
+    /// The same, who is about to be a member no more.
+    fn take(&mut self, sample: usize) -> u64 {
+        let at = sample * 7_919 % self.members.len();
+        self.members.swap_remove(at)
+    }
+
+    /// A user who was never in any group.
+    fn newcomer(&mut self) -> u64 {
+        self.newcomers += 1;
+        scattered(1_000_000 + self.newcomers)
+    }
+
+    /// A newcomer who has joined the main group.
+    fn joined(&mut self) -> u64 {
+        let user = self.newcomer();
+        self.run(Command::Join { user: User(user), group: MAIN });
+        user
+    }
+
+    /// The id of a group that does not exist.
+    fn new_group(&mut self) -> Group {
+        self.groups += 1;
+        Group(scattered(3_000_000 + self.groups))
+    }
+
+    fn tick(&mut self) -> Timestamp {
+        self.now += 1_000;
+        Timestamp(self.now)
+    }
+
+    /// A command that succeeds, under the rate limit.
+    #[track_caller]
+    fn run(&mut self, command: Command<User, Group>) {
+        let _ = self.engine.apply(command, Timestamp(self.now)).unwrap();
+    }
+
+    /// Commands that succeed, without a rate limit.
+    #[track_caller]
+    fn batch(&mut self, commands: Vec<Command<User, Group>>) {
+        let _ = self.engine.apply_all(commands, Timestamp(self.now)).unwrap();
+    }
+}
+
+fn scattered(nth: u64) -> u64 {
+    nth.wrapping_mul(GOLDEN)
+}
+
+fn member(nth: u64) -> u64 {
+    scattered(nth)
+}
+
+fn other_group(nth: u64) -> Group {
+    Group(scattered(2_000_000 + nth))
+}
+
+fn unknown_group() -> Group {
+    Group(scattered(4_000_000))
+}
+
+fn post_by(author: u64, group: Group) -> Command<User, Group> {
+    Command::Post { author: User(author), group, message: "hello".into() }
+}
+
+#[derive(Debug)]
+enum Done {
+    One(CommandResult<Reply<User, Group>, User, Group>),
+    Batch(BatchResult<User, Group>),
+}
+
+impl Act {
+    fn run(self, engine: &mut Engine<User, Group>, now: Timestamp) -> Done {
+        match self {
+            Act::One(command) => Done::One(engine.apply(command, now)),
+            Act::Batch(commands) => Done::Batch(engine.apply_all(commands, now)),
+        }
+    }
+}
+
+impl Done {
+    fn code(&self) -> u16 {
+        match self {
+            Done::One(Ok(_)) | Done::Batch(Ok(_)) => 200,
+            Done::One(Err(refusal)) => refusal.code(),
+            Done::Batch(Err(refused)) => refused.refusal.code(),
+        }
+    }
+}
+
+// What precedes the command that is counted. Where a rate cell of the same operation may stand or
+// not, every second sample has one.
+
+fn create(world: &mut World, sample: usize) -> Act {
+    let owner = world.pick(sample);
+    let create = |world: &mut World| Command::Create {
+        owner: User(owner),
+        group: world.new_group(),
+        options: None,
+    };
+    if sample % 2 == 1 {
+        let first = create(world);
+        world.run(first);
+    }
+    Act::One(create(world))
+}
+
+fn join(world: &mut World, sample: usize) -> Act {
+    let user = if sample % 2 == 1 {
+        let user = world.joined();
+        world.run(Command::Leave { user: User(user), group: MAIN, stint: None });
+        user
+    } else {
+        world.newcomer()
+    };
+    world.members.push(user);
+    Act::One(Command::Join { user: User(user), group: MAIN })
+}
+
+fn leave(world: &mut World, sample: usize) -> Act {
+    let user = world.take(sample);
+    if sample % 2 == 1 {
+        let (user, now) = (User(user), Timestamp(world.now));
+        let _ = world.engine.leave_stint(user, MAIN, Stint(0), now).unwrap_err();
+    }
+    Act::One(Command::Leave { user: User(user), group: MAIN, stint: None })
+}
+
+fn leave_stint(world: &mut World, sample: usize) -> Act {
+    let user = User(world.take(sample));
+    let stint = world.main().stint(&user);
+    Act::One(Command::Leave { user, group: MAIN, stint })
+}
+
+/// A member who has just become an admin.
+fn new_admin(world: &mut World, sample: usize) -> User {
+    let (by, user) = (world.owner(), User(world.take(sample)));
+    let rank = Rank::Admin;
+    world.batch(vec![Command::SetRank { by, group: MAIN, user: user.clone(), rank }]);
+    user
+}
+
+fn leave_of_an_admin(world: &mut World, sample: usize) -> Act {
+    Act::One(Command::Leave { user: new_admin(world, sample), group: MAIN, stint: None })
+}
+
+/// A member of the main group and of a small one, who owns a third.
+fn leave_all(world: &mut World, sample: usize) -> Act {
+    let (user, own) = (User(world.joined()), world.new_group());
+    world.run(Command::Create { owner: user.clone(), group: own.clone(), options: None });
+    world.run(Command::Join { user: user.clone(), group: other_group(sample as u64) });
+    for user in world.members.iter().take(3).copied().collect::<Vec<_>>() {
+        world.run(Command::Join { user: User(user), group: own.clone() });
+    }
+    assert_eq!(world.engine.groups_of(&user).count(), 3);
+    Act::One(Command::LeaveAll { user })
+}
+
+fn kick(world: &mut World, sample: usize) -> Act {
+    Act::One(Command::Kick { by: world.owner(), group: MAIN, user: User(world.take(sample)) })
+}
+
+fn post(world: &mut World, sample: usize) -> Act {
+    let author = world.pick(sample / 2);
+    Act::One(post_by(author, MAIN))
+}
+
+/// To a member, who hands it back in the next sample.
+fn transfer(world: &mut World, sample: usize) -> Act {
+    let user = if sample % 2 == 1 { User(FOUNDER) } else { User(world.take(sample)) };
+    Act::One(Command::Transfer { owner: world.owner(), group: MAIN, user })
+}
+
+fn appoint(world: &mut World, sample: usize) -> Act {
+    let user = User(world.take(sample));
+    Act::One(Command::SetRank { by: world.owner(), group: MAIN, user, rank: Rank::Admin })
+}
+
+fn demote(world: &mut World, sample: usize) -> Act {
+    let user = new_admin(world, sample);
+    world.members.push(user.0);
+    Act::One(Command::SetRank { by: world.owner(), group: MAIN, user, rank: Rank::Member })
+}
+
+fn set_options(world: &mut World, sample: usize) -> Act {
+    let options = GroupOptions {
+        owner_exit: if sample % 2 == 1 { OwnerExit::Dissolve } else { OwnerExit::Refuse },
+        ..GroupOptions::default()
+    };
+    Act::One(Command::SetOptions { by: world.owner(), group: MAIN, options })
+}
+
+fn ban_of(world: &World, user: u64) -> Act {
+    let until = Some(Timestamp(world.now + 1_000_000));
+    Act::One(Command::Ban { by: world.owner(), group: MAIN, user: User(user), until })
+}
+
+fn ban_of_a_member(world: &mut World, sample: usize) -> Act {
+    let user = world.take(sample);
+    ban_of(world, user)
+}
+
+fn ban_of_a_stranger(world: &mut World, _: usize) -> Act {
+    let user = world.newcomer();
+    ban_of(world, user)
+}
+
+fn banned(world: &World, sample: usize) -> User {
+    let mut bans = world.main().bans(Timestamp(world.now));
+    bans.nth(sample).unwrap().0.clone()
+}
+
+fn unban(world: &mut World, sample: usize) -> Act {
+    Act::One(Command::Unban { by: world.owner(), group: MAIN, user: banned(world, sample) })
+}
+
+fn batch(world: &mut World, sample: usize) -> Act {
+    let (leaver, joiner) = (world.take(sample), world.newcomer());
+    world.members.push(joiner);
+    Act::Batch(vec![
+        Command::Leave { user: User(leaver), group: MAIN, stint: None },
+        Command::Join { user: User(joiner), group: MAIN },
+    ])
+}
+
+fn join_by_a_member(world: &mut World, sample: usize) -> Act {
+    Act::One(Command::Join { user: User(world.pick(sample / 2)), group: MAIN })
+}
+
+fn join_by_a_banned_user(world: &mut World, sample: usize) -> Act {
+    Act::One(Command::Join { user: banned(world, sample / 2), group: MAIN })
+}
+
+fn leave_by_a_stranger(world: &mut World, _: usize) -> Act {
+    Act::One(Command::Leave { user: User(world.newcomer()), group: MAIN, stint: None })
+}
+
+fn leave_of_an_unknown_group(world: &mut World, sample: usize) -> Act {
+    let user = User(world.pick(sample / 2));
+    Act::One(Command::Leave { user, group: unknown_group(), stint: None })
+}
+
+fn leave_of_a_dissolved_group(world: &mut World, sample: usize) -> Act {
+    let (owner, group) = (User(world.pick(sample)), world.new_group());
+    let create = Command::Create { owner: owner.clone(), group: group.clone(), options: None };
+    world.batch(vec![create, Command::Dissolve { owner: owner.clone(), group: group.clone() }]);
+    Act::One(Command::Leave { user: owner, group, stint: None })
+}
+
+fn create_of_a_living_group(world: &mut World, sample: usize) -> Act {
+    Act::One(Command::Create { owner: User(world.pick(sample)), group: MAIN, options: None })
+}
+
+fn kick_by_a_member(world: &mut World, sample: usize) -> Act {
+    let (by, user) = (User(world.pick(sample)), User(world.pick(sample + 1)));
+    Act::One(Command::Kick { by, group: MAIN, user })
+}
+
+fn post_by_a_stranger(world: &mut World, _: usize) -> Act {
+    let author = world.newcomer();
+    Act::One(post_by(author, MAIN))
+}
+
+fn too_fast(world: &mut World, _: usize) -> Act {
+    let (user, now) = (User(world.newcomer()), Timestamp(world.now + 1_000));
+    for _ in 0..3 {
+        let _ = world.engine.leave(user.clone(), MAIN, now).unwrap_err();
+    }
+    Act::One(Command::Leave { user, group: MAIN, stint: None })
+}
+
+fn succession(world: &mut World, sample: usize) -> Act {
+    let options = GroupOptions { owner_exit: OwnerExit::Succeed, ..GroupOptions::default() };
+    let by = world.owner();
+    world.batch(vec![Command::SetOptions { by, group: MAIN, options }]);
+    let _ = new_admin(world, sample);
+    Act::One(Command::Leave { user: world.owner(), group: MAIN, stint: None })
+}
+
+/// All that was posted a month ago is past it, and four entries of that are dropped each time.
+fn post_under_a_retention(world: &mut World, sample: usize) -> Act {
+    if sample == 0 {
+        let options = GroupOptions { keep_ms: Some(LONG / 2), ..GroupOptions::default() };
+        let by = world.owner();
+        world.batch(vec![Command::SetOptions { by, group: MAIN, options }]);
+    }
+    post(world, sample)
+}
+
+fn leave_of_the_owner(world: &mut World, _: usize) -> Act {
+    Act::One(Command::Leave { user: world.owner(), group: MAIN, stint: None })
+}
+
+fn dissolve(_: &mut World, _: usize) -> Act {
+    Act::One(Command::Dissolve { owner: User(FOUNDER), group: SECOND })
+}
+
+fn contains(world: &World, sample: usize) -> Counts {
+    let (user, stranger) = (User(world.pick(sample)), User(scattered(5_000_000 + sample as u64)));
+    let group = world.main();
+    let (is_member, of_a_member) = count(|| group.contains(&user));
+    let (is_stranger_one, of_a_stranger) = count(|| group.contains(&stranger));
+    assert!(is_member && !is_stranger_one);
+    larger(of_a_member, of_a_stranger)
+}
+
+fn rank(world: &World, sample: usize) -> Counts {
+    let (user, group) = (User(world.pick(sample)), world.main());
+    let admin = group.admins().nth(sample % group.admins().len()).unwrap().0;
+    let (member, of_a_member) = count(|| group.rank(&user));
+    let (rank, of_an_admin) = count(|| group.rank(admin));
+    assert_eq!((member, rank), (Some(Rank::Member), Some(Rank::Admin)));
+    larger(of_a_member, of_an_admin)
+}
+
+fn members_after(world: &World, sample: usize) -> Counts {
+    let (user, group) = (User(world.pick(sample)), world.main());
+    let (walked, counts) = count(|| group.members_after(&user).take(100).count());
+    assert!(walked == 100 || (walked as u64) < world.size || world.size > 100);
+    counts
+}
+
+fn history(world: &World, sample: usize, page: Page) -> Counts {
+    let user = User(world.pick(sample));
+    let now = Timestamp(world.now);
+    count(|| world.engine.history(&user, &MAIN, page, now).unwrap().count()).1
+}
+
+fn newest(world: &World, sample: usize) -> Counts {
+    history(world, sample, Page::newest(20))
+}
+
+/// Some of the members joined later, and see only a part of the page.
+fn middle(world: &World, sample: usize) -> Counts {
+    let half = world.main().next_seq().0 / 2;
+    history(world, sample, Page::before(Seq(half), 20))
+}
+
+fn groups_of(world: &World, sample: usize) -> Counts {
+    let user = User(world.pick(sample));
+    let (groups, counts) = count(|| world.engine.groups_of(&user).count());
+    assert!(groups >= 2);
+    counts
+}
+
+fn owned_by(world: &World, _: usize) -> Counts {
+    let (owned, counts) = count(|| world.engine.owned_by(&User(FOUNDER)).count());
+    assert_eq!(owned, 2);
+    counts
+}
+
+fn preview(world: &World, sample: usize) -> Counts {
+    let leave = Command::Leave { user: User(world.pick(sample)), group: MAIN, stint: None };
+    let (result, counts) = count(|| world.engine.preview(leave, Timestamp(world.now)));
+    let _ = result.unwrap();
+    counts
+}
+
+fn clone_audience(world: &World, sample: usize) -> Counts {
+    let leave = Command::Leave { user: User(world.pick(sample)), group: MAIN, stint: None };
+    let left = world.engine.preview(leave, Timestamp(world.now)).unwrap();
+    count(|| left.signals[0].audience.clone()).1
+}
+
+fn audience_contains(world: &World, sample: usize) -> Counts {
+    let leave = Command::Leave { user: User(world.pick(sample)), group: MAIN, stint: None };
+    let left = world.engine.preview(leave, Timestamp(world.now)).unwrap();
+    let other = User(world.pick(sample + 1));
+    let (is_in_it, counts) = count(|| left.signals[0].audience.contains(&other));
+    assert!(is_in_it);
+    counts
+}
