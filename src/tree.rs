@@ -41,10 +41,6 @@ impl<K, V, const LEAF: usize, const FAN: usize> Clone for Node<K, V, LEAF, FAN> 
     }
 }
 
-/// The most levels that a tree has: every branch has at least two children, and all but a few have
-/// `FAN / 4` of them, so memory ends long before this.
-const LEVELS: usize = 24;
-
 /// The place of an entry, or the place where a missing one belongs. It holds until an
 /// entry is added or removed; changing a value keeps it.
 ///
@@ -52,8 +48,9 @@ const LEVELS: usize = 24;
 /// follows needs no second search.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Spot {
-    /// Which child to follow at each level.
-    steps: [u8; LEVELS],
+    /// Which child to follow at each level, a byte each, the root's in the lowest. A branch has at
+    /// least `FAN / 4` children, so memory ends long before a tree has more than 16 levels.
+    steps: u128,
     /// The index in the leaf.
     pub(crate) at: usize,
 }
@@ -64,25 +61,23 @@ impl Spot {
         Spot { at, ..Spot::default() }
     }
 
-    pub(crate) fn steps(&self) -> &[u8] {
-        &self.steps
+    pub(crate) fn steps(&self) -> u128 {
+        self.steps
     }
 }
 
 impl<K: Ord, V, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, FAN> {
     /// Where `key` is, or where it belongs. `glance` reads a little of a value. O(log n).
     pub(crate) fn find<R>(&self, key: &K, glance: impl Fn(&V) -> R) -> Result<Spot, Spot> {
-        let mut spot = Spot::default();
-        let mut steps = spot.steps.iter_mut();
+        let (mut spot, mut level) = (Spot::default(), 0_u32);
         let mut node = self;
         loop {
             match node {
                 Node::Branch(children) => {
                     fetch(children, |child| matches!(child.node, Node::Leaf(_)));
                     let child = child_of(children, key);
-                    if let Some(step) = steps.next() {
-                        *step = u8::try_from(child).unwrap_or(u8::MAX);
-                    }
+                    spot.steps |= (child as u128).wrapping_shl(level);
+                    level = level.saturating_add(8);
                     let Some(child) = children.get(child) else { return Err(spot) };
                     node = &child.node;
                 }
@@ -131,10 +126,10 @@ impl<K: Ord, V, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, FAN> {
 impl<K, V, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, FAN> {
     /// The entry at a spot. O(log n), without a comparison.
     pub(crate) fn at(&self, spot: &Spot) -> Option<&(K, V)> {
-        let (mut node, mut steps) = (self, spot.steps.iter());
+        let (mut node, mut steps) = (self, spot.steps);
         loop {
             match node {
-                Node::Branch(children) => node = &children.get(usize::from(*steps.next()?))?.node,
+                Node::Branch(children) => node = &children.get(next_step(&mut steps))?.node,
                 Node::Leaf(entries) => return entries.get(spot.at),
             }
         }
@@ -178,11 +173,11 @@ impl<K: Clone, V: Clone, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, F
 
     /// The value at a spot, to change. Whatever a clone shares on the way is copied. O(log n).
     pub(crate) fn at_mut(&mut self, spot: &Spot) -> Option<&mut V> {
-        let (mut node, mut steps) = (self, spot.steps.iter());
+        let (mut node, mut steps) = (self, spot.steps);
         loop {
             match node {
                 Node::Branch(children) => {
-                    node = &mut own(children).get_mut(usize::from(*steps.next()?))?.node;
+                    node = &mut own(children).get_mut(next_step(&mut steps))?.node;
                 }
                 Node::Leaf(entries) => {
                     return Arc::make_mut(entries).get_mut(spot.at).map(|(_, value)| value);
@@ -196,7 +191,7 @@ impl<K: Clone, V: Clone, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, F
     /// O(log n).
     pub(crate) fn insert(
         &mut self,
-        steps: &[u8],
+        mut steps: u128,
         at: usize,
         entry: (K, V),
         is_last: bool,
@@ -211,8 +206,7 @@ impl<K: Clone, V: Clone, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, F
                 Child::of_leaf(grow(Arc::make_mut(entries), at, entry, keep)?)
             }
             Node::Branch(children) => {
-                let (step, steps) = steps.split_first()?;
-                let child = usize::from(*step);
+                let child = next_step(&mut steps);
                 let children = own(children);
                 let next = child.saturating_add(1);
                 let is_last_child = is_last && next == children.len();
@@ -226,12 +220,11 @@ impl<K: Clone, V: Clone, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, F
     }
 
     /// Takes the entry at a spot out. O(log n).
-    pub(crate) fn remove(&mut self, steps: &[u8], at: usize) -> Option<(K, V)> {
+    pub(crate) fn remove(&mut self, mut steps: u128, at: usize) -> Option<(K, V)> {
         match self {
             Node::Leaf(entries) => Arc::make_mut(entries).pop_at(at),
             Node::Branch(children) => {
-                let (step, steps) = steps.split_first()?;
-                let child = usize::from(*step);
+                let child = next_step(&mut steps);
                 let children = own(children);
                 let node = &mut children.get_mut(child)?.node;
                 let removed = node.remove(steps, at);
@@ -364,6 +357,13 @@ fn grow<T, const MOST: usize>(
         _ => array.try_insert(at, full.element()),
     };
     Some(right)
+}
+
+/// Takes the first of the steps of a [`Spot`].
+fn next_step(steps: &mut u128) -> usize {
+    let child = *steps as u8;
+    *steps >>= 8;
+    usize::from(child)
 }
 
 /// Reads a little of every cache line of an array. A binary search waits for one line after the
