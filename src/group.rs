@@ -181,10 +181,12 @@ impl<U: Id> Group<U> {
     pub(crate) fn member(&self, user: &U) -> Result<Member, Spot> {
         let spot = self.members.find_by(user, |stint| *stint)?;
         let stint = *self.members.at(&spot).ok_or(spot)?;
-        let rank = match () {
-            () if self.owner == *user => Rank::Owner,
-            () if self.admins.contains(&stint) => Rank::Admin,
-            () => Rank::Member,
+        let rank = if self.owner == *user {
+            Rank::Owner
+        } else if self.admins.contains(&stint) {
+            Rank::Admin
+        } else {
+            Rank::Member
         };
         Ok(Member { stint, rank, spot })
     }

@@ -22,8 +22,12 @@ const FEW: usize = 32;
 /// that hovers there would be converted with every change.
 const FEW_AGAIN: usize = FEW / 2;
 
+/// The size of leaves and branches where a map does not ask for another.
+const USUAL_LEAF: usize = 62;
+const USUAL_FAN: usize = 32;
+
 /// The entries of a map with nodes of the usual size.
-pub(crate) type MapIter<'a, K, V> = Iter<'a, K, V, 62, 32>;
+pub(crate) type MapIter<'a, K, V> = Iter<'a, K, V, USUAL_LEAF, USUAL_FAN>;
 
 /// An ordered map whose clone is O(1).
 ///
@@ -31,7 +35,9 @@ pub(crate) type MapIter<'a, K, V> = Iter<'a, K, V, 62, 32>;
 /// change copies one leaf and one branch of each level, and counts a reference for each child of
 /// those branches, wherever in memory it lies. An array of up to `FEW` entries is always copied.
 #[derive(Clone)]
-pub(crate) struct Map<K, V, const LEAF: usize = 62, const FAN: usize = 32>(Form<K, V, LEAF, FAN>);
+pub(crate) struct Map<K, V, const LEAF: usize = USUAL_LEAF, const FAN: usize = USUAL_FAN>(
+    Form<K, V, LEAF, FAN>,
+);
 
 #[derive(Clone)]
 enum Form<K, V, const LEAF: usize, const FAN: usize> {
