@@ -2,10 +2,12 @@
 //! fuzzer runs, and what the tests run again on the inputs that it found.
 
 use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::Arc;
 
 use disband::{
-    Command, Config, Engine, GroupId, GroupOptions, HistoryAccess, Limits, OwnerExit, Page, Quota,
-    Quotas, Rank, Rate, Snapshot, SnapshotError, Stint, Timestamp, UserId, wire,
+    Admission, Announce, Command, Config, Engine, GroupId, GroupOptions, HistoryAccess, Limits,
+    OwnerExit, Page, Quota, Quotas, Rank, Rate, Seq, Snapshot, SnapshotError, Stint, Timestamp,
+    UserId, wire,
 };
 use serde_json::json;
 
@@ -71,7 +73,8 @@ fn exercise(engine: &mut Engine) {
     for now in [0, 1_000, 1 << 62, u64::MAX].map(Timestamp) {
         let mut engine = before.clone();
         for (group, owner, user) in groups.clone() {
-            for command in one_of_each(owner, group, user) {
+            let next = engine.group(&group).map_or(Seq(0), |group| group.next_seq());
+            for command in one_of_each(owner, group, user, next) {
                 let done = engine.apply(command, now);
                 assert_eq!(
                     serde_json::to_value(wire::reply(&done, now)).unwrap()["ok"],
@@ -89,11 +92,19 @@ fn exercise(engine: &mut Engine) {
         }
         engine.sweep(9);
         assert_eq!(engine.check(), Ok(()));
+        let config = Config { instance: before.config().instance, ..Config::default() };
+        engine.set_config(config).unwrap();
+        assert_eq!(engine.check(), Ok(()));
     }
     assert_eq!(&before, engine);
 }
 
-fn one_of_each(owner: UserId, group: GroupId, user: UserId) -> [Command<UserId, GroupId>; 16] {
+fn one_of_each(
+    owner: UserId,
+    group: GroupId,
+    user: UserId,
+    next: Seq,
+) -> [Command<UserId, GroupId>; 23] {
     let other = UserId(u64::MAX - 1);
     let options =
         GroupOptions { keep_entries: Some(2), keep_ms: Some(1_000), ..GroupOptions::default() };
@@ -107,19 +118,26 @@ fn one_of_each(owner: UserId, group: GroupId, user: UserId) -> [Command<UserId, 
         Command::Kick { by: owner, group, user: other },
         Command::Ban { by: owner, group, user: other, until: Some(Timestamp(1_001)) },
         Command::Unban { by: owner, group, user: other },
+        Command::Add { by: owner, group, user: other },
+        Command::Mute { by: owner, group, user, until: Some(Timestamp(1_001)) },
+        Command::Edit { author: owner, group, seq: next, message: "b".into() },
+        Command::Edit { author: user, group, seq: next, message: "bb".into() },
+        Command::Unmute { by: owner, group, user },
+        Command::Erase { by: owner, group, seq: next },
+        Command::Erase { by: owner, group, seq: Seq(0) },
         Command::Transfer { owner, group, user },
         Command::Leave { user: owner, group, stint: Some(Stint(1)) },
         Command::Leave { user: owner, group, stint: None },
         Command::Create { owner, group: GroupId(u64::MAX - 1), options: None },
         Command::LeaveAll { user: owner },
-        Command::Dissolve { owner: user, group },
+        Command::Dissolve { owner: user, group, note: Some("c".into()), successor: Some(group) },
         Command::Create { owner: user, group, options: None },
     ]
 }
 
 /// Reads bytes as a configuration and commands with times, and runs them on the engine and on the
-/// model, with restarts, sweeps, batches and previews in between. All bytes mean something. Hands
-/// each result to `look`.
+/// model. Restarts, sweeps, batches, previews, charges and changes of the configuration come in
+/// between. All bytes are valid input. Hands each result to `look`.
 pub fn commands(bytes: &[u8], mut look: impl FnMut(&Done)) {
     let mut script = Script::new(bytes);
     let Some(config) = script.config() else { return };
@@ -146,6 +164,20 @@ pub fn commands(bytes: &[u8], mut look: impl FnMut(&Done)) {
                     (values, all.signals.iter().map(told).collect())
                 });
                 assert_eq!(ours, model.apply_all(commands, script.now));
+            }
+            4 => {
+                let Some(new) = script.config() else { break };
+                // In one of four cases the instance number is the script's, and mostly refused.
+                let own = kind / 24 % 4 != 3;
+                let instance = if own { model.config.instance } else { new.instance };
+                let new = Config { instance, ..new };
+                assert_eq!(engine.set_config(new).map(drop), model.set_config(new));
+            }
+            5 => {
+                let Some((command, now)) = script.step() else { break };
+                let (kind, actor, group) = (command.kind(), command.actor(), command.group());
+                let ours = engine.charge(kind, actor, group, now);
+                assert_eq!(ours, model.charge(kind, *actor, group.copied(), now));
             }
             _ => {
                 let Some((command, now)) = script.step() else { break };
@@ -200,6 +232,10 @@ impl<'a> Script<'a> {
                 message_bytes: self.maybe(3)?,
                 entries_per_group: self.maybe(8)?,
                 bans_per_group: self.maybe(3)?,
+                mutes_per_group: self.maybe(3)?,
+                note_bytes: self.maybe(3)?,
+                message_bytes_total: self.maybe(12)?,
+                memberships_total: self.maybe(12)?,
             }
         };
         Some(Config {
@@ -236,7 +272,7 @@ impl<'a> Script<'a> {
             let (owner, group, options) = (UserId(id), GroupId(id), Some(self.options()?));
             let user = |n| UserId((id + n) % USERS);
             commands.push(Command::Create { owner, group, options });
-            commands.extend((1..4).map(|n| Command::Join { user: user(n), group }));
+            commands.extend((1..4).map(|n| Command::Add { by: owner, group, user: user(n) }));
             commands.push(Command::SetRank { by: owner, group, user: user(2), rank: Rank::Admin });
         }
         Some(commands)
@@ -257,7 +293,28 @@ impl<'a> Script<'a> {
             history: [HistoryAccess::FromJoin, HistoryAccess::Full][usize::from(self.byte()? % 2)],
             keep_entries: self.maybe(6)?,
             keep_ms: self.maybe(100)?.map(|ms| ms * 16),
+            admission: [Admission::Open, Admission::Closed][usize::from(self.byte()? % 4 / 3)],
+            add: self.rank()?,
+            // In most groups every member may post.
+            post: if self.below(2)? == 0 { Rank::Member } else { self.rank()? },
+            announce: [Announce::Everyone, Announce::Staff][usize::from(self.byte()? % 2)],
         })
+    }
+
+    fn rank(&mut self) -> Option<Rank> {
+        Some([Rank::Admin, Rank::Member, Rank::Owner][usize::from(self.byte()? % 3)])
+    }
+
+    fn message(&mut self) -> Option<Arc<str>> {
+        Some(["", "a", "bb", "ccc"][usize::from(self.byte()? % 4)].into())
+    }
+
+    fn until(&mut self, now: Timestamp) -> Option<Option<Timestamp>> {
+        Some(self.maybe(128)?.map(|ms| Timestamp(now.0.saturating_add(ms * 8))))
+    }
+
+    fn seq(&mut self) -> Option<Seq> {
+        self.below(6).map(Seq)
     }
 
     /// The clock mostly goes on; now and then it stands still, jumps or goes back.
@@ -281,30 +338,42 @@ impl<'a> Script<'a> {
         let now = self.tick()?;
         let kind = self.byte()?;
         let (by, group) = (self.user()?, self.group()?);
-        let command = match kind % 16 {
+        let command = match kind % 24 {
             0 => Command::Create { owner: by, group, options: Some(self.options()?) },
             1 => Command::Create { owner: by, group, options: None },
             2..=4 => Command::Join { user: by, group },
             5 => Command::Leave { user: by, group, stint: None },
             6 => Command::Leave { user: by, group, stint: Some(Stint(self.below(64)?)) },
             7 => Command::Kick { by, group, user: self.user()? },
-            8 => {
-                let message = ["", "a", "bb", "ccc"][usize::from(self.byte()? % 4)];
-                Command::Post { author: by, group, message: message.into() }
+            8 | 9 => Command::Post { author: by, group, message: self.message()? },
+            10 => {
+                let note = if self.below(2)? == 0 { None } else { Some(self.message()?) };
+                let successor = self.maybe(GROUPS)?.map(GroupId);
+                Command::Dissolve { owner: by, group, note, successor }
             }
-            9 => Command::Dissolve { owner: by, group },
-            10 => Command::Transfer { owner: by, group, user: self.user()? },
-            11 => {
-                let rank = [Rank::Admin, Rank::Member, Rank::Owner][usize::from(self.byte()? % 3)];
+            11 => Command::Transfer { owner: by, group, user: self.user()? },
+            12 => {
+                let rank = self.rank()?;
                 Command::SetRank { by, group, user: self.user()?, rank }
             }
-            12 => Command::SetOptions { by, group, options: self.options()? },
-            13 => {
-                let until = self.maybe(128)?.map(|ms| Timestamp(now.0.saturating_add(ms * 8)));
+            13 => Command::SetOptions { by, group, options: self.options()? },
+            14 => {
+                let until = self.until(now)?;
                 Command::Ban { by, group, user: self.user()?, until }
             }
-            14 => Command::Unban { by, group, user: self.user()? },
-            _ => Command::LeaveAll { user: by },
+            15 => Command::Unban { by, group, user: self.user()? },
+            16 => Command::LeaveAll { user: by },
+            17 | 18 => Command::Add { by, group, user: self.user()? },
+            19 => {
+                let until = self.until(now)?;
+                Command::Mute { by, group, user: self.user()?, until }
+            }
+            20 => Command::Unmute { by, group, user: self.user()? },
+            21 | 22 => {
+                let seq = self.seq()?;
+                Command::Edit { author: by, group, seq, message: self.message()? }
+            }
+            _ => Command::Erase { by, group, seq: self.seq()? },
         };
         Some((command, now))
     }
@@ -352,19 +421,33 @@ impl<'a> Script<'a> {
         let mut tombstones = Vec::new();
         for id in self.ascending(20, 4)? {
             let id = self.or_any(id)?.to_string();
-            tombstones.push(json!([id, {"by": self.number()?.to_string(), "at": self.number()?}]));
+            let (by, at) = (self.number()?.to_string(), self.number()?);
+            let farewell = match self.below(3)? {
+                0 => json!(null),
+                1 => json!({"note": self.message()?, "successor": null}),
+                _ => json!({"note": null, "successor": self.number()?.to_string()}),
+            };
+            tombstones.push(json!([id, {"by": by, "at": at, "farewell": farewell}]));
         }
         let mut cells = Vec::new();
-        for user in self.ascending(0, 6)? {
-            let group = self.maybe(4)?.map(|id| id.to_string());
-            let operation = ["create", "join", "leave", "post"][usize::from(self.byte()? % 4)];
-            let key = json!({"user": user.to_string(), "group": group, "operation": operation});
-            let cell = u128::from(self.number()?) << (self.byte()? % 64);
-            // As large a number as JSON has; those past it are the other forms' business.
-            cells.push(json!([key, u64::try_from(cell).unwrap_or(u64::MAX)]));
+        // A snapshot has its cells in the order of the operations, and then of the users.
+        for operation in ["create", "join", "leave", "post", "leave_all", "add", "erase"] {
+            let quotas = &config.quotas;
+            let quota = if operation == "leave" { quotas.leave } else { quotas.join };
+            // An operation without a limit has no cells. A few snapshots break that rule.
+            if quota == Quota::UNLIMITED && self.below(32)? != 31 {
+                continue;
+            }
+            for user in self.ascending(0, 2)? {
+                let group = self.maybe(4)?.map(|id| id.to_string());
+                let key = json!({"user": user.to_string(), "group": group, "operation": operation});
+                let cell = u128::from(self.number()?) << (self.byte()? % 64);
+                // A `Value` has no larger number than this.
+                cells.push(json!([key, u64::try_from(cell).unwrap_or(u64::MAX)]));
+            }
         }
         Some(json!({
-            "format": 1, "config": config, "next_stint": self.or_any(stint)?,
+            "format": 2, "config": config, "next_stint": self.or_any(stint)?,
             "next_key": self.number()?, "groups": groups, "tombstones": tombstones, "cells": cells,
         }))
     }
@@ -385,12 +468,9 @@ impl<'a> Script<'a> {
             }
         }
         admins.sort();
-        let mut bans = Vec::new();
-        for user in self.ascending(30, 3)? {
-            let user = self.or_any(user)?.to_string();
-            let until = if self.below(2)? == 0 { None } else { Some(self.number()?) };
-            bans.push(json!([user, {"by": "1", "until": until}]));
-        }
+        let bans = self.sanctions(30)?;
+        // A member can be muted, so these users may be members.
+        let mutes = self.sanctions(0)?;
         let mut departures = Vec::new();
         for user in self.ascending(0, 2)? {
             let by = self.maybe(9)?.map(|user| user.to_string());
@@ -401,7 +481,17 @@ impl<'a> Script<'a> {
         let repeat = if self.below(8)? == 0 { 20 } else { 1 };
         for at in self.ascending(0, 4)? {
             let (author, before) = (self.number()?.to_string(), self.or_any(1)?);
-            let entry = json!({"at": at, "author": author, "message": "m", "before": before});
+            // An edit is not earlier than its entry, and an erased entry has no text. A few entries
+            // break these rules.
+            let (message, change) = match self.below(8)? {
+                0 => ("", json!({"erased": self.number()?.to_string()})),
+                1 => ("e", json!({"edited": self.or_any(at + 1)?})),
+                2 => (["", "m"][usize::from(self.byte()? / 255)], json!({"erased": "1"})),
+                _ => ("m", json!(null)),
+            };
+            let entry = json!({
+                "at": at, "author": author, "message": message, "before": before, "change": change,
+            });
             entries.extend(std::iter::repeat_n(entry, repeat));
             last = at;
         }
@@ -409,8 +499,19 @@ impl<'a> Script<'a> {
         Some(json!({
             "owner": self.or_any(owner)?.to_string(), "options": options,
             "version": self.number()?, "members": members, "admins": admins, "bans": bans,
-            "departures": departures, "first": self.number()?,
+            "mutes": mutes, "departures": departures, "first": self.number()?,
             "last_at": self.or_any(last)?, "entries": entries,
         }))
+    }
+
+    /// Bans or mutes of a few users from `start` on.
+    fn sanctions(&mut self, start: u64) -> Option<Vec<serde_json::Value>> {
+        let mut sanctions = Vec::new();
+        for user in self.ascending(start, 3)? {
+            let user = self.or_any(user)?.to_string();
+            let until = if self.below(2)? == 0 { None } else { Some(self.number()?) };
+            sanctions.push(json!([user, {"by": "1", "until": until}]));
+        }
+        Some(sanctions)
     }
 }

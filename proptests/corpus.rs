@@ -18,13 +18,14 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
 
 /// All that can be wrong with a snapshot once it is of the right form. What is derived is made anew
 /// when one is read, so it can't be wrong.
-const WRONG: [&str; 16] = [
+const WRONG: [&str; 17] = [
     "the groups are not strictly ascending",
     "the tombstones are not strictly ascending",
     "the rate cells are not strictly ascending",
     "the members of a group are not strictly ascending",
     "the admins of a group are not strictly ascending",
     "the bans of a group are not strictly ascending",
+    "the mutes of a group are not strictly ascending",
     "there is a rate cell for an operation without a limit",
     "there is a rate cell past the end of time",
     "a counter is beyond 2^63",

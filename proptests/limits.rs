@@ -125,6 +125,39 @@ proptest! {
     }
 
     #[test]
+    fn a_quota_that_changes_counts_as_full_and_one_that_stays_does_not(
+        rate in rates(), other in rates(), sends in 1..12u32
+    ) {
+        let mut engine = engine(rate);
+        let now = 1_000_000;
+        for _ in 0..sends {
+            let _ = attempt(&mut engine, now);
+        }
+        let expected = attempt(&mut engine.clone(), now);
+        let set_quotas = |engine: &mut Engine, quotas| {
+            let config = Config { quotas, ..*engine.config() };
+            let _ = engine.set_config(config).unwrap();
+        };
+        let old = engine.config().quotas;
+        set_quotas(&mut engine, Quotas { kick: Quota::Limited(other), ..old });
+        prop_assert_eq!(attempt(&mut engine.clone(), now), expected, "the quota is the same");
+
+        let mut limited = engine.clone();
+        set_quotas(&mut limited, Quotas { leave: Quota::Limited(other), ..old });
+        let full = if other == rate { expected } else { Ok(()) };
+        prop_assert_eq!(attempt(&mut limited, now), full);
+
+        // Without a limit nothing is charged, so the quota is full when it comes back.
+        set_quotas(&mut engine, Quotas { leave: Quota::UNLIMITED, ..old });
+        for _ in 0..sends {
+            prop_assert_eq!(attempt(&mut engine, now), Ok(()));
+        }
+        set_quotas(&mut engine, old);
+        let admitted = (0..sends).filter(|_| attempt(&mut engine, now).is_ok()).count() as u32;
+        prop_assert_eq!(admitted, sends.min(rate.burst.get()));
+    }
+
+    #[test]
     fn live_cells_never_exceed_the_commands_of_two_windows(
         rate in rates(), ticks in prop::collection::vec((0..300u64, 0..40u64), 1..300)
     ) {

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use disband::{
-    Absence, Ban, BatchRefusal, Command, Config, Event, GroupId, GroupOptions, HistoryAccess,
-    Limit, Operation, OwnerExit, Quota, Rank, Refusal, Seq, SignalKey, Stint, Timestamp, UserId,
+    Absence, Admission, Announce, Ban, BatchRefusal, Command, Config, ConfigError, Event, Farewell,
+    GroupId, GroupOptions, HistoryAccess, Limit, Mute, Operation, OwnerExit, Quota, Rank, Refusal,
+    Sanction, Seq, SignalKey, Stint, Timestamp, UserId,
 };
 
 /// A signal with its recipients written out.
@@ -15,6 +16,8 @@ pub struct Told {
     pub key: SignalKey,
     pub group: GroupId,
     pub from: UserId,
+    /// Who acted.
+    pub actor: UserId,
     pub version: u64,
     pub event: Event<UserId>,
     pub to: Vec<UserId>,
@@ -38,7 +41,10 @@ pub struct Said {
     pub seq: Seq,
     pub at: Timestamp,
     pub author: UserId,
+    /// Empty once it was erased.
     pub message: Arc<str>,
+    pub edited: Option<Timestamp>,
+    pub erased_by: Option<UserId>,
 }
 
 pub type Answer = Result<(Value, Vec<Told>), Refusal<UserId>>;
@@ -58,7 +64,8 @@ pub struct Group {
     pub members: BTreeMap<UserId, Member>,
     pub admins: BTreeSet<UserId>,
     pub bans: BTreeMap<UserId, Ban<UserId>>,
-    /// What was said and not dropped.
+    pub mutes: BTreeMap<UserId, Mute<UserId>>,
+    /// The entries that were posted and not dropped.
     pub log: Vec<Said>,
     pub next_seq: u64,
     pub last_at: Timestamp,
@@ -73,10 +80,17 @@ pub struct Member {
 }
 
 #[derive(Debug, Clone)]
+pub struct Tombstone {
+    pub by: UserId,
+    pub at: Timestamp,
+    pub farewell: Farewell<GroupId>,
+}
+
+#[derive(Debug, Clone)]
 pub struct Model {
     pub config: Config,
     pub groups: BTreeMap<GroupId, Group>,
-    pub tombstones: BTreeMap<GroupId, (UserId, Timestamp)>,
+    pub tombstones: BTreeMap<GroupId, Tombstone>,
     /// When each allowance is full again: milliseconds, as a fraction over the quota's cells.
     pub cells: BTreeMap<(UserId, Option<GroupId>, Operation), u128>,
     pub next_stint: u64,
@@ -96,8 +110,36 @@ impl Model {
     }
 
     pub fn apply(&mut self, command: Command<UserId, GroupId>, now: Timestamp) -> Answer {
-        self.charge(&command, now)?;
+        self.spend(command.kind(), *command.actor(), command.group().copied(), now)?;
         self.execute(command, now)
+    }
+
+    /// Charges for a command that is not carried out. Tombstones are cleaned as by any command.
+    pub fn charge(
+        &mut self,
+        operation: Operation,
+        user: UserId,
+        group: Option<GroupId>,
+        now: Timestamp,
+    ) -> Result<(), Refusal<UserId>> {
+        self.spend(operation, user, group, now)?;
+        self.clean_tombstones(now);
+        Ok(())
+    }
+
+    /// Replaces the whole configuration. The cells of an operation whose quota changes are
+    /// forgotten, so they count as full.
+    pub fn set_config(&mut self, config: Config) -> Result<(), ConfigError> {
+        if config.instance != self.config.instance {
+            let (is, asked) = (self.config.instance, config.instance);
+            return Err(ConfigError::Instance { is, asked });
+        }
+        let before = self.clone();
+        self.config = config;
+        let mut cells = before.cells.clone();
+        cells.retain(|(_, _, operation), _| before.quota(*operation) == self.quota(*operation));
+        self.cells = cells;
+        Ok(())
     }
 
     /// All or nothing, and no rate limit.
@@ -128,9 +170,11 @@ impl Model {
             Command::Leave { user, group, stint } => self.leave(user, group, stint, now),
             Command::Kick { by, group, user } => self.kick(by, group, user, now),
             Command::Post { author, group, message } => self.post(author, group, message, now),
-            Command::Dissolve { owner, group } => {
+            Command::Dissolve { owner, group, note, successor } => {
                 self.acting(owner, group, Rank::Owner, now)?;
-                Ok(self.dissolve(group, now))
+                let bytes = note.as_ref().map_or(0, |note| note.len() as u64);
+                self.limit(Limit::NoteBytes, self.config.limits.note_bytes, bytes)?;
+                Ok(self.dissolve(group, Farewell { note, successor }, now))
             }
             Command::Transfer { owner, group, user } => self.transfer(owner, group, user, now),
             Command::SetRank { by, group, user, rank } => self.set_rank(by, group, user, rank, now),
@@ -138,6 +182,13 @@ impl Model {
             Command::Ban { by, group, user, until } => self.ban(by, group, user, until, now),
             Command::Unban { by, group, user } => self.unban(by, group, user, now),
             Command::LeaveAll { user } => Ok(self.leave_all(user, now)),
+            Command::Add { by, group, user } => self.add(by, group, user, now),
+            Command::Mute { by, group, user, until } => self.mute(by, group, user, until, now),
+            Command::Unmute { by, group, user } => self.unmute(by, group, user, now),
+            Command::Edit { author, group, seq, message } => {
+                self.edit(author, group, seq, message, now)
+            }
+            Command::Erase { by, group, seq } => self.erase(by, group, seq, now),
             other => panic!("the model does not know {other:?}"),
         }
     }
@@ -157,22 +208,29 @@ impl Model {
             Operation::Ban => quotas.ban,
             Operation::Unban => quotas.unban,
             Operation::LeaveAll => quotas.leave_all,
+            Operation::Add => quotas.add,
+            Operation::Mute => quotas.mute,
+            Operation::Unmute => quotas.unmute,
+            Operation::Edit => quotas.edit,
+            Operation::Erase => quotas.erase,
             other => panic!("the model does not know {other:?}"),
         }
     }
 
     /// GCRA: an allowance is the time at which it is full again.
-    fn charge(
+    fn spend(
         &mut self,
-        command: &Command<UserId, GroupId>,
+        operation: Operation,
+        user: UserId,
+        group: Option<GroupId>,
         now: Timestamp,
     ) -> Result<(), Refusal<UserId>> {
-        let Quota::Limited(rate) = self.quota(command.kind()) else { return Ok(()) };
+        let Quota::Limited(rate) = self.quota(operation) else { return Ok(()) };
         let (n, p) = (u128::from(rate.cells.get()), u128::from(rate.per_ms.get()));
         let window = p * u128::from(rate.burst.get());
         let at = u128::from(now.0) * n;
-        let alive = command.group().filter(|group| self.groups.contains_key(group));
-        let key = (*command.actor(), alive.copied(), command.kind());
+        let alive = group.filter(|group| self.groups.contains_key(group));
+        let key = (user, alive, operation);
 
         let mut full_at = self.cells.get(&key).copied().unwrap_or(at).max(at);
         if full_at > at + 2 * window {
@@ -216,8 +274,8 @@ impl Model {
         let mut over: Vec<_> = self
             .tombstones
             .iter()
-            .filter(|(_, (_, at))| self.is_over(*at, now))
-            .map(|(group, (_, at))| (*at, *group))
+            .filter(|(_, tombstone)| self.is_over(tombstone.at, now))
+            .map(|(group, tombstone)| (tombstone.at, *group))
             .collect();
         over.sort();
         for (_, group) in over.into_iter().take(2) {
@@ -228,7 +286,10 @@ impl Model {
     /// Or the 404 that says what became of it.
     pub fn living(&self, group: GroupId, now: Timestamp) -> Result<&Group, Refusal<UserId>> {
         self.groups.get(&group).ok_or_else(|| match self.tombstones.get(&group) {
-            Some((by, at)) if !self.is_over(*at, now) => Refusal::Dissolved { by: *by, at: *at },
+            Some(Tombstone { by, at, farewell }) if !self.is_over(*at, now) => {
+                let Farewell { note, successor } = farewell.clone();
+                Refusal::Dissolved { by: *by, at: *at, note, successor }
+            }
             _ => Refusal::NoSuchGroup,
         })
     }
@@ -236,7 +297,7 @@ impl Model {
     fn tell(
         &mut self,
         group: GroupId,
-        from: UserId,
+        (from, actor): (UserId, UserId),
         version: u64,
         event: Event<UserId>,
         to: impl IntoIterator<Item = UserId>,
@@ -245,7 +306,33 @@ impl Model {
         self.next_key += 1;
         let mut to: Vec<UserId> = to.into_iter().collect();
         to.sort();
-        Told { key, group, from, version, event, to }
+        Told { key, group, from, actor, version, event, to }
+    }
+
+    /// The signal about a user of this rank who came or went. In a quiet group, a signal about a
+    /// plain member goes to the staff only, and the version stays.
+    fn tell_of_move(
+        &mut self,
+        group: GroupId,
+        (user, actor): (UserId, UserId),
+        rank: Rank,
+        event: Event<UserId>,
+        hears: impl Fn(UserId) -> bool,
+    ) -> Told {
+        let state = self.groups.get_mut(&group).unwrap();
+        let quiet = state.options.announce == Announce::Staff && rank == Rank::Member;
+        if !quiet {
+            state.version += 1;
+        }
+        let is_staff = |member: &UserId| state.owner == *member || state.admins.contains(member);
+        let circle = state.members.keys().copied().filter(|member| !quiet || is_staff(member));
+        let mut to: BTreeSet<UserId> = circle.filter(|member| hears(*member)).collect();
+        // The one who was added or kicked hears of it in every group.
+        if actor != user {
+            to.insert(user);
+        }
+        let version = state.version;
+        self.tell(group, (user, actor), version, event, to)
     }
 
     fn begin(&mut self, user: UserId, group: GroupId) -> Stint {
@@ -266,14 +353,13 @@ impl Model {
         if self.groups.contains_key(&group) {
             return Err(Refusal::GroupExists);
         }
-        if let Some((_, at)) = self.tombstones.get(&group)
+        if let Some(Tombstone { at, .. }) = self.tombstones.get(&group)
             && !self.is_over(*at, now)
         {
             let until = Timestamp(at.0.saturating_add(self.config.tombstone_ms));
             return Err(Refusal::IdReserved { until });
         }
-        self.limit(Limit::MembersPerGroup, self.config.limits.members_per_group, 1)?;
-        self.one_more_group(owner)?;
+        self.one_more_member(owner, None)?;
         self.tombstones.remove(&group);
         let empty = Group {
             owner,
@@ -282,6 +368,7 @@ impl Model {
             members: BTreeMap::new(),
             admins: BTreeSet::new(),
             bans: BTreeMap::new(),
+            mutes: BTreeMap::new(),
             log: Vec::new(),
             next_seq: 0,
             last_at: Timestamp(0),
@@ -296,21 +383,47 @@ impl Model {
         if let Some(ban) = state.bans.get(&user).filter(|ban| ban.holds(now)) {
             return Err(Refusal::Banned { by: ban.by, until: ban.until });
         }
+        if state.options.admission == Admission::Closed {
+            return Err(Refusal::Closed);
+        }
         if state.members.contains_key(&user) {
             return Err(Refusal::AlreadyMember);
         }
-        let members = state.members.len() as u64 + 1;
-        self.limit(Limit::MembersPerGroup, self.config.limits.members_per_group, members)?;
-        self.one_more_group(user)?;
+        self.one_more_member(user, Some(state))?;
+        let (stint, told) = self.enter(user, group, None, now);
+        Ok((Value::Stint(stint), vec![told]))
+    }
+
+    fn add(&mut self, by: UserId, group: GroupId, user: UserId, now: Timestamp) -> Answer {
+        let needs = self.living(group, now)?.options.add;
+        let state = self.acting(by, group, needs, now)?;
+        if state.members.contains_key(&user) {
+            return Err(Refusal::AlreadyMember);
+        }
+        if let Some(ban) = state.bans.get(&user).filter(|ban| ban.holds(now)) {
+            return Err(Refusal::TargetBanned { by: ban.by, until: ban.until });
+        }
+        self.one_more_member(user, Some(state))?;
+        let (stint, told) = self.enter(user, group, Some(by), now);
+        Ok((Value::Stint(stint), vec![told]))
+    }
+
+    /// Makes a user a member. All that may refuse it is checked before.
+    fn enter(
+        &mut self,
+        user: UserId,
+        group: GroupId,
+        by: Option<UserId>,
+        now: Timestamp,
+    ) -> (Stint, Told) {
         let bans = &mut self.groups.get_mut(&group).unwrap().bans;
         bans.remove(&user);
-        clean_bans(bans, now);
+        clean(bans, now);
         let stint = self.begin(user, group);
-        let state = self.groups.get_mut(&group).unwrap();
-        state.version += 1;
-        let (version, to) = (state.version, others(state, user));
-        let told = self.tell(group, user, version, Event::MemberJoin, to);
-        Ok((Value::Stint(stint), vec![told]))
+        let actor = by.unwrap_or(user);
+        let event = Event::MemberJoin { by };
+        let hears = |member| member != actor;
+        (stint, self.tell_of_move(group, (user, actor), Rank::Member, event, hears))
     }
 
     fn leave(
@@ -341,21 +454,17 @@ impl Model {
         let senior = state.admins.iter().min_by_key(|admin| state.members[*admin].stint).copied();
         let owner = state.owner == user;
         if owner && (senior.is_none() || state.options.owner_exit == OwnerExit::Dissolve) {
-            return self.dissolve(group, now);
+            return self.dissolve(group, Farewell::default(), now);
         }
-        let version = self.end(user, group, None, now);
-        let to = others(&self.groups[&group], user);
-        let left = self.tell(group, user, version, Event::MemberLeave, to.clone());
+        let rank = self.end(user, group, None, now);
+        let left = self.tell_of_move(group, (user, user), rank, Event::MemberLeave, |_| true);
         let Some(heir) = senior.filter(|_| owner) else {
             return (Value::Left(stint), vec![left]);
         };
         let state = self.groups.get_mut(&group).unwrap();
         state.owner = heir;
         state.admins.remove(&heir);
-        state.version += 1;
-        let version = state.version;
-        let change = Event::OwnerChange { previous: user };
-        let changed = self.tell(group, heir, version, change, to);
+        let changed = self.announce(group, (heir, user), Event::OwnerChange { previous: user });
         (Value::Succeeded(stint, heir), vec![left, changed])
     }
 
@@ -378,9 +487,8 @@ impl Model {
     }
 
     fn expel(&mut self, by: UserId, group: GroupId, user: UserId, now: Timestamp) -> Told {
-        let version = self.end(user, group, Some(by), now);
-        let to = others(&self.groups[&group], user).into_iter().chain([user]);
-        self.tell(group, user, version, Event::MemberKick { by }, to)
+        let rank = self.end(user, group, Some(by), now);
+        self.tell_of_move(group, (user, by), rank, Event::MemberKick { by }, |_| true)
     }
 
     fn ban(
@@ -394,18 +502,33 @@ impl Model {
         let state = self.acting(by, group, Rank::Admin, now)?;
         outranks(state, by, user)?;
         let stint = member(state, user).ok();
-        let ban = Ban { by, until };
-        if !ban.holds(now) {
-            return Err(Refusal::AlreadyExpired);
-        }
-        let mut bans = state.bans.clone();
-        bans.remove(&user);
-        clean_bans(&mut bans, now);
-        bans.insert(user, ban);
-        self.limit(Limit::BansPerGroup, self.config.limits.bans_per_group, bans.len() as u64)?;
+        let max = self.config.limits.bans_per_group;
+        let bans =
+            self.sanctioned(&state.bans, user, Ban { by, until }, now, Limit::BansPerGroup, max)?;
         self.groups.get_mut(&group).unwrap().bans = bans;
         let told = stint.map(|_| self.expel(by, group, user, now));
         Ok((Value::Banned(stint), told.into_iter().collect()))
+    }
+
+    /// These bans or mutes, with one more or with another in place of an older one.
+    fn sanctioned(
+        &self,
+        sanctions: &BTreeMap<UserId, Sanction<UserId>>,
+        user: UserId,
+        sanction: Sanction<UserId>,
+        now: Timestamp,
+        limit: Limit,
+        max: Option<u64>,
+    ) -> Result<BTreeMap<UserId, Sanction<UserId>>, Refusal<UserId>> {
+        if !sanction.holds(now) {
+            return Err(Refusal::AlreadyExpired);
+        }
+        let mut after = sanctions.clone();
+        after.remove(&user);
+        clean(&mut after, now);
+        after.insert(user, sanction);
+        self.growth(limit, max, sanctions.len() as u64, after.len() as u64)?;
+        Ok(after)
     }
 
     fn unban(&mut self, by: UserId, group: GroupId, user: UserId, now: Timestamp) -> Answer {
@@ -415,8 +538,37 @@ impl Model {
         }
         let bans = &mut self.groups.get_mut(&group).unwrap().bans;
         bans.remove(&user);
-        clean_bans(bans, now);
+        clean(bans, now);
         Ok((Value::Done, vec![]))
+    }
+
+    fn mute(
+        &mut self,
+        by: UserId,
+        group: GroupId,
+        user: UserId,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Answer {
+        let state = self.acting(by, group, Rank::Admin, now)?;
+        outranks(state, by, user)?;
+        let max = self.config.limits.mutes_per_group;
+        let mute = Mute { by, until };
+        let mutes = self.sanctioned(&state.mutes, user, mute, now, Limit::MutesPerGroup, max)?;
+        self.groups.get_mut(&group).unwrap().mutes = mutes;
+        Ok((Value::Done, self.announce_of_member(group, (user, by), Event::Mute { by, until })))
+    }
+
+    fn unmute(&mut self, by: UserId, group: GroupId, user: UserId, now: Timestamp) -> Answer {
+        let state = self.acting(by, group, Rank::Admin, now)?;
+        outranks(state, by, user)?;
+        if !state.mutes.get(&user).is_some_and(|mute| mute.holds(now)) {
+            return Err(Refusal::NotMuted);
+        }
+        let mutes = &mut self.groups.get_mut(&group).unwrap().mutes;
+        mutes.remove(&user);
+        clean(mutes, now);
+        Ok((Value::Done, self.announce_of_member(group, (user, by), Event::Unmute { by })))
     }
 
     fn set_rank(
@@ -441,7 +593,8 @@ impl Model {
         } else {
             state.admins.remove(&user);
         }
-        Ok((Value::Done, vec![self.announce(group, user, Event::RankChange { rank })]))
+        let change = Event::RankChange { rank };
+        Ok((Value::Done, vec![self.announce(group, (user, by), change)]))
     }
 
     fn transfer(&mut self, owner: UserId, group: GroupId, user: UserId, now: Timestamp) -> Answer {
@@ -455,7 +608,7 @@ impl Model {
         state.admins.remove(&user);
         state.admins.insert(owner);
         let change = Event::OwnerChange { previous: owner };
-        Ok((Value::Done, vec![self.announce(group, user, change)]))
+        Ok((Value::Done, vec![self.announce(group, (user, owner), change)]))
     }
 
     fn set_options(
@@ -467,17 +620,35 @@ impl Model {
     ) -> Answer {
         self.acting(by, group, Rank::Owner, now)?;
         let state = self.groups.get_mut(&group).unwrap();
-        let expired = state.log.len() - live(state, now).len();
-        state.log.drain(..expired);
+        // What the old options let expire does not come back under the new ones.
+        state.log = live(state, now);
         state.options = options;
         Ok((Value::Done, vec![]))
     }
 
-    fn announce(&mut self, group: GroupId, from: UserId, event: Event<UserId>) -> Told {
+    fn announce(
+        &mut self,
+        group: GroupId,
+        from_and_actor: (UserId, UserId),
+        event: Event<UserId>,
+    ) -> Told {
         let state = self.groups.get_mut(&group).unwrap();
         state.version += 1;
         let (version, to) = (state.version, state.members.keys().copied().collect::<Vec<_>>());
-        self.tell(group, from, version, event, to)
+        self.tell(group, from_and_actor, version, event, to)
+    }
+
+    /// There is no signal about a user who is no member.
+    fn announce_of_member(
+        &mut self,
+        group: GroupId,
+        (user, actor): (UserId, UserId),
+        event: Event<UserId>,
+    ) -> Vec<Told> {
+        if !self.groups[&group].members.contains_key(&user) {
+            return vec![];
+        }
+        vec![self.announce(group, (user, actor), event)]
     }
 
     fn acting(
@@ -503,9 +674,33 @@ impl Model {
         }
     }
 
-    fn one_more_group(&self, user: UserId) -> Result<(), Refusal<UserId>> {
-        let groups = self.groups_of(user).len() as u64 + 1;
-        self.limit(Limit::GroupsPerUser, self.config.limits.groups_per_user, groups)
+    /// The limit on a number that exists already. A number above a lowered limit may shrink and
+    /// stay, and may not grow.
+    fn growth(
+        &self,
+        limit: Limit,
+        max: Option<u64>,
+        before: u64,
+        after: u64,
+    ) -> Result<(), Refusal<UserId>> {
+        if after > before { self.limit(limit, max, after) } else { Ok(()) }
+    }
+
+    /// The limits on one more membership: of a user, in a group or in one that is to be created.
+    fn one_more_member(&self, user: UserId, group: Option<&Group>) -> Result<(), Refusal<UserId>> {
+        let limits = self.config.limits;
+        let members = group.map_or(0, |group| group.members.len() as u64);
+        let groups = self.groups_of(user).len() as u64;
+        let total = self.groups.values().map(|group| group.members.len() as u64).sum::<u64>();
+        self.limit(Limit::MembersPerGroup, limits.members_per_group, members + 1)?;
+        self.limit(Limit::GroupsPerUser, limits.groups_per_user, groups + 1)?;
+        self.limit(Limit::MembershipsTotal, limits.memberships_total, total + 1)
+    }
+
+    /// The bytes of all messages in all logs, those past their retention but not yet dropped among
+    /// them.
+    pub fn message_bytes(&self) -> u64 {
+        self.groups.values().map(message_bytes).sum()
     }
 
     fn post(
@@ -515,54 +710,130 @@ impl Model {
         message: Arc<str>,
         now: Timestamp,
     ) -> Answer {
-        let state = self.acting(author, group, Rank::Member, now)?;
+        let needs = self.living(group, now)?.options.post;
+        let state = self.acting(author, group, needs, now)?;
+        unmuted(state, author, now)?;
         let limits = self.config.limits;
         self.limit(Limit::MessageBytes, limits.message_bytes, message.len() as u64)?;
         let keep = state.options.keep_entries.unwrap_or(u64::MAX);
-        let entries = (live(state, now).len() as u64 + 1).min(keep);
-        self.limit(Limit::EntriesPerGroup, limits.entries_per_group, entries)?;
+        let before = live(state, now).len() as u64;
+        let max = limits.entries_per_group;
+        self.growth(Limit::EntriesPerGroup, max, before, (before + 1).min(keep))?;
 
-        let state = self.groups.get_mut(&group).unwrap();
         let (seq, at) = (Seq(state.next_seq), state.last_at.max(now));
-        state.next_seq += 1;
-        state.last_at = at;
-        state.log.push(Said { seq, at, author, message: message.clone() });
-        let expired = state.log.len() - live(state, now).len();
-        state.log.drain(..expired.min(4));
-        let (version, to) = (state.version, others(state, author));
-        let told = self.tell(group, author, version, Event::MessagePost { seq, at, message }, to);
+        let mut posted = state.clone();
+        posted.next_seq += 1;
+        posted.last_at = at;
+        let text = message.clone();
+        posted.log.push(Said { seq, at, author, message: text, edited: None, erased_by: None });
+        drop_expired(&mut posted, now);
+        self.change_of_bytes(state, &posted)?;
+
+        let (version, to) = (posted.version, others(&posted, author));
+        self.groups.insert(group, posted);
+        let event = Event::MessagePost { seq, at, message };
+        let told = self.tell(group, (author, author), version, event, to);
         Ok((Value::Seq(seq), vec![told]))
     }
 
+    /// The limit on the bytes of all messages, for a command that makes one group into another.
+    fn change_of_bytes(&self, group: &Group, changed: &Group) -> Result<(), Refusal<UserId>> {
+        let before = self.message_bytes();
+        let after = before - message_bytes(group) + message_bytes(changed);
+        let max = self.config.limits.message_bytes_total;
+        self.growth(Limit::MessageBytesTotal, max, before, after)
+    }
+
+    fn edit(
+        &mut self,
+        author: UserId,
+        group: GroupId,
+        seq: Seq,
+        message: Arc<str>,
+        now: Timestamp,
+    ) -> Answer {
+        let state = self.acting(author, group, Rank::Member, now)?;
+        let entry = readable(state, author, seq, now)?;
+        unmuted(state, author, now)?;
+        if entry.author != author {
+            return Err(Refusal::NotAuthor);
+        }
+        if entry.erased_by.is_some() {
+            return Err(Refusal::AlreadyErased);
+        }
+        let max = self.config.limits.message_bytes;
+        self.limit(Limit::MessageBytes, max, message.len() as u64)?;
+        let at = entry.at.max(now);
+        let mut changed = state.clone();
+        let entry = changed.log.iter_mut().find(|said| said.seq == seq).unwrap();
+        entry.message = message.clone();
+        entry.edited = Some(at);
+        self.change_of_bytes(state, &changed)?;
+
+        let (version, to) = (changed.version, others(&changed, author));
+        self.groups.insert(group, changed);
+        let event = Event::MessageEdit { seq, at, message };
+        Ok((Value::Done, vec![self.tell(group, (author, author), version, event, to)]))
+    }
+
+    fn erase(&mut self, by: UserId, group: GroupId, seq: Seq, now: Timestamp) -> Answer {
+        let state = self.acting(by, group, Rank::Member, now)?;
+        let entry = readable(state, by, seq, now)?;
+        if entry.author != by {
+            if rank(state, by) == Some(Rank::Member) {
+                return Err(Refusal::NotAuthor);
+            }
+            outranks(state, by, entry.author)?;
+        }
+        if entry.erased_by.is_some() {
+            return Err(Refusal::AlreadyErased);
+        }
+        let state = self.groups.get_mut(&group).unwrap();
+        let entry = state.log.iter_mut().find(|said| said.seq == seq).unwrap();
+        entry.message = "".into();
+        entry.edited = None;
+        entry.erased_by = Some(by);
+        let (version, to) = (state.version, others(state, by));
+        let event = Event::MessageErase { seq };
+        Ok((Value::Done, vec![self.tell(group, (by, by), version, event, to)]))
+    }
+
+    /// Ends a membership, and returns the rank that the user had.
     fn end(
         &mut self,
         user: UserId,
         group: GroupId,
         kicked_by: Option<UserId>,
         at: Timestamp,
-    ) -> u64 {
+    ) -> Rank {
         let kept = usize::from(self.config.departures);
         let state = self.groups.get_mut(&group).unwrap();
+        let rank = rank(state, user).unwrap();
         state.members.remove(&user);
         state.admins.remove(&user);
         state.past.retain(|past| past.user != user);
         state.past.push(Past { user, at, kicked_by });
         let over = state.past.len().saturating_sub(kept);
         state.past.drain(..over);
-        state.version += 1;
-        state.version
+        rank
     }
 
-    fn dissolve(&mut self, id: GroupId, now: Timestamp) -> (Value, Vec<Told>) {
+    fn dissolve(
+        &mut self,
+        id: GroupId,
+        farewell: Farewell<GroupId>,
+        now: Timestamp,
+    ) -> (Value, Vec<Told>) {
         let group = self.groups.remove(&id).unwrap();
         let by = group.owner;
-        self.tombstones.insert(id, (by, now));
+        let Farewell { note, successor } = farewell.clone();
+        self.tombstones.insert(id, Tombstone { by, at: now, farewell });
         self.next_stint = self.next_stint.max(group.version + 3);
         let to = others(&group, by);
-        let purge = Event::HistoryPurge { before: Seq(group.next_seq) };
+        let purge = Event::HistoryPurge { before: Seq(group.next_seq), note, successor };
         let told = vec![
-            self.tell(id, by, group.version + 1, Event::MemberKick { by }, to.clone()),
-            self.tell(id, by, group.version + 2, purge, to),
+            self.tell(id, (by, by), group.version + 1, Event::MemberKick { by }, to.clone()),
+            self.tell(id, (by, by), group.version + 2, purge, to),
         ];
         let members = group.members.iter().map(|(user, member)| (*user, member.stint)).collect();
         (Value::Dissolved { members, log: group.log }, told)
@@ -577,11 +848,7 @@ impl Model {
     ) -> Result<Vec<Said>, Refusal<UserId>> {
         let state = self.living(group, now)?;
         member(state, reader).map_err(Refusal::NotMember)?;
-        let from = match state.options.history {
-            HistoryAccess::Full => Seq(0),
-            _ => state.members[&reader].reads_from,
-        };
-        Ok(live(state, now).into_iter().rev().filter(|said| said.seq >= from).collect())
+        Ok(page(state, reader, now).into_iter().rev().collect())
     }
 
     /// The groups of a user, in the order of joining.
@@ -605,7 +872,7 @@ fn is_past(start: Timestamp, ms: u64, now: Timestamp) -> bool {
     u128::from(start.0) + u128::from(ms) <= u128::from(now.0)
 }
 
-/// What is within its retention.
+/// The entries within their retention.
 fn live(group: &Group, now: Timestamp) -> Vec<Said> {
     let options = &group.options;
     let too_old = |said: &&Said| options.keep_ms.is_some_and(|ms| is_past(said.at, ms, now));
@@ -614,13 +881,50 @@ fn live(group: &Group, now: Timestamp) -> Vec<Said> {
     group.log.iter().filter(|said| !too_old(said) && !too_many(said)).cloned().collect()
 }
 
-/// Those that are over, the first to end first, two at most.
-fn clean_bans(bans: &mut BTreeMap<UserId, Ban<UserId>>, now: Timestamp) {
-    let ended = bans.iter().filter(|(_, ban)| !ban.holds(now));
-    let mut over: Vec<_> = ended.map(|(user, ban)| (ban.until, *user)).collect();
+/// Drops entries that are no longer live, the oldest first, four at most.
+fn drop_expired(group: &mut Group, now: Timestamp) {
+    let expired = group.log.len() - live(group, now).len();
+    group.log.drain(..expired.min(4));
+}
+
+/// All that a member may read, the oldest first.
+fn page(group: &Group, reader: UserId, now: Timestamp) -> Vec<Said> {
+    let from = match group.options.history {
+        HistoryAccess::Full => Seq(0),
+        _ => group.members[&reader].reads_from,
+    };
+    live(group, now).into_iter().filter(|said| said.seq >= from).collect()
+}
+
+/// One entry, if a member may read it.
+fn readable(
+    group: &Group,
+    reader: UserId,
+    seq: Seq,
+    now: Timestamp,
+) -> Result<Said, Refusal<UserId>> {
+    let mut page = page(group, reader, now).into_iter();
+    page.find(|said| said.seq == seq).ok_or(Refusal::NoSuchEntry)
+}
+
+fn message_bytes(group: &Group) -> u64 {
+    group.log.iter().map(|said| said.message.len() as u64).sum()
+}
+
+fn unmuted(group: &Group, user: UserId, now: Timestamp) -> Result<(), Refusal<UserId>> {
+    match group.mutes.get(&user).filter(|mute| mute.holds(now)) {
+        Some(Mute { by, until }) => Err(Refusal::Muted { by: *by, until: *until }),
+        None => Ok(()),
+    }
+}
+
+/// Removes the bans or mutes that are over, the first to end first, two at most.
+fn clean(sanctions: &mut BTreeMap<UserId, Sanction<UserId>>, now: Timestamp) {
+    let ended = sanctions.iter().filter(|(_, sanction)| !sanction.holds(now));
+    let mut over: Vec<_> = ended.map(|(user, sanction)| (sanction.until, *user)).collect();
     over.sort();
     for (_, user) in over.into_iter().take(2) {
-        bans.remove(&user);
+        sanctions.remove(&user);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::sight::Done;
 use crate::world::{config, run, steps};
 
 /// Every refusal and every result there is, by the names that serde gives them.
-const ALL: [&str; 38] = [
+const ALL: [&str; 54] = [
     "Err too_fast",
     "Err no_such_group",
     "Err dissolved",
@@ -39,6 +39,17 @@ const ALL: [&str; 38] = [
     "Err over_limit message_bytes",
     "Err over_limit entries_per_group",
     "Err over_limit bans_per_group",
+    "Err closed",
+    "Err target_banned",
+    "Err muted",
+    "Err not_muted",
+    "Err no_such_entry",
+    "Err not_author",
+    "Err already_erased",
+    "Err over_limit mutes_per_group",
+    "Err over_limit note_bytes",
+    "Err over_limit message_bytes_total",
+    "Err over_limit memberships_total",
     "Ok created",
     "Ok joined",
     "Ok departed left",
@@ -50,6 +61,11 @@ const ALL: [&str; 38] = [
     "Ok transferred",
     "Ok ranked",
     "Ok configured",
+    "Ok added",
+    "Ok muted",
+    "Ok unmuted",
+    "Ok edited",
+    "Ok erased",
 ];
 
 /// Those whose name says less than what came of them.

@@ -2,7 +2,7 @@
 
 use disband::{
     Ban, Command, CommandResult, Departure, Dissolved, Engine, GroupId, GroupOptions, History,
-    Page, Rank, Refusal, Reply, Signal, Stats, Stint, Timestamp, UserId,
+    Mute, Page, Rank, Refusal, Reply, Sanction, Signal, Stats, Stint, Timestamp, UserId,
 };
 
 use crate::model::{self, Answer, Model, Said, Told, Value};
@@ -31,8 +31,9 @@ pub fn told(signal: &Signal<UserId, GroupId>) -> Told {
     for user in users() {
         assert_eq!(signal.audience.contains(&user), to.contains(&user));
     }
+    let actor = *signal.actor();
     let Signal { key, group, from, version, event, .. } = signal.clone();
-    Told { key, group, from, version, event, to }
+    Told { key, group, from, actor, version, event, to }
 }
 
 pub fn said(history: History<'_, UserId>) -> Vec<Said> {
@@ -45,6 +46,8 @@ pub fn said(history: History<'_, UserId>) -> Vec<Said> {
         at: entry.at,
         author: entry.author,
         message: entry.message.clone(),
+        edited: entry.edited(),
+        erased_by: entry.erased_by().copied(),
     };
     said.into_iter().map(write).collect()
 }
@@ -67,7 +70,10 @@ fn departed(departure: &Departure<UserId>) -> Value {
 
 pub fn value(reply: &Reply<UserId, GroupId>) -> Value {
     match reply {
-        Reply::Created(stint) | Reply::Joined(stint) | Reply::Kicked(stint) => Value::Stint(*stint),
+        Reply::Created(stint)
+        | Reply::Joined(stint)
+        | Reply::Added(stint)
+        | Reply::Kicked(stint) => Value::Stint(*stint),
         Reply::Posted(seq) => Value::Seq(*seq),
         Reply::Departed(departure) => departed(departure),
         Reply::Dissolved(group) => dissolved(group),
@@ -75,7 +81,14 @@ pub fn value(reply: &Reply<UserId, GroupId>) -> Value {
         Reply::LeftAll(groups) => {
             Value::LeftAll(groups.iter().map(|(id, one)| (*id, departed(one))).collect())
         }
-        Reply::Transferred | Reply::Ranked | Reply::Configured | Reply::Unbanned => Value::Done,
+        Reply::Transferred
+        | Reply::Ranked
+        | Reply::Configured
+        | Reply::Unbanned
+        | Reply::Muted
+        | Reply::Unmuted
+        | Reply::Edited
+        | Reply::Erased => Value::Done,
         other => panic!("{other:?}"),
     }
 }
@@ -103,9 +116,16 @@ struct SeenGroup {
     options: GroupOptions,
     ranks: Vec<Option<Rank>>,
     bans: Vec<(UserId, Ban<UserId>)>,
+    mutes: Vec<(UserId, Mute<UserId>)>,
     entries: u64,
     next_seq: u64,
     past: Vec<(UserId, Timestamp, Option<UserId>)>,
+}
+
+fn seen<'a>(
+    sanctions: impl Iterator<Item = (&'a UserId, &'a Sanction<UserId>)>,
+) -> Vec<(UserId, Sanction<UserId>)> {
+    sanctions.map(|(user, sanction)| (*user, sanction.clone())).collect()
 }
 
 pub fn sight(engine: &Engine, now: Timestamp) -> Sight {
@@ -120,7 +140,8 @@ pub fn sight(engine: &Engine, now: Timestamp) -> Sight {
                 members: group.members().map(|(user, stint)| (*user, stint)).collect(),
                 options: *group.options(),
                 ranks: users().map(|user| group.rank(&user)).collect(),
-                bans: group.bans(now).map(|(user, ban)| (*user, ban.clone())).collect(),
+                bans: seen(group.bans(now)),
+                mutes: seen(group.mutes(now)),
                 entries: group.log_len(),
                 next_seq: group.next_seq().0,
                 past: group.departures().iter().map(|p| (p.user, p.at, p.kicked_by)).collect(),
@@ -145,12 +166,8 @@ pub fn sight_of_model(model: &Model, now: Timestamp) -> Sight {
                 members: group.members.iter().map(|(user, m)| (*user, m.stint)).collect(),
                 options: group.options,
                 ranks: users().map(|user| model::rank(group, user)).collect(),
-                bans: group
-                    .bans
-                    .iter()
-                    .filter(|(_, ban)| ban.holds(now))
-                    .map(|(user, ban)| (*user, ban.clone()))
-                    .collect(),
+                bans: seen(group.bans.iter().filter(|(_, ban)| ban.holds(now))),
+                mutes: seen(group.mutes.iter().filter(|(_, mute)| mute.holds(now))),
                 entries: group.log.len() as u64,
                 next_seq: group.next_seq,
                 past: group.past.iter().map(|p| (p.user, p.at, p.kicked_by)).collect(),
@@ -173,6 +190,7 @@ pub fn assert_stats(stats: Stats, model: &Model) {
         model.groups.values().map(|g| g.members.len() as u64).sum::<u64>()
     );
     assert_eq!(stats.entries, model.groups.values().map(|g| g.log.len() as u64).sum::<u64>());
+    assert_eq!(stats.message_bytes, model.message_bytes());
     assert_eq!(stats.tombstones, model.tombstones.len() as u64);
     assert_eq!(stats.cells, model.cells.len() as u64);
 }

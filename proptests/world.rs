@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::Arc;
 
 use disband::{
-    Command, Config, Engine, GroupId, GroupOptions, HistoryAccess, Limits, OwnerExit, Quota,
-    Quotas, Rank, Rate, Stint, Timestamp, UserId,
+    Admission, Announce, Command, Config, Engine, GroupId, GroupOptions, HistoryAccess, Limits,
+    OwnerExit, Quota, Quotas, Rank, Rate, Seq, Stint, Timestamp, UserId,
 };
 use proptest::prelude::*;
 
@@ -37,13 +38,20 @@ pub fn quota() -> impl Strategy<Value = Quota> {
 
 fn limits() -> impl Strategy<Value = Limits> {
     let small = |most| prop::option::weighted(0.2, 0..most);
-    (small(5u64), small(3u64), small(3u64), small(8u64), small(3u64)).prop_map(
-        |(members, groups, bytes, entries, bans)| Limits {
+    let per_group = (small(5u64), small(8u64), small(3u64), small(3u64));
+    let texts = (small(3u64), prop::option::weighted(0.5, 0..2u64));
+    let totals = (small(12u64), small(12u64));
+    (per_group, small(3u64), texts, totals).prop_map(
+        |((members, entries, bans, mutes), groups, (message, note), (bytes, memberships))| Limits {
             members_per_group: members,
             groups_per_user: groups,
-            message_bytes: bytes,
+            message_bytes: message,
             entries_per_group: entries,
             bans_per_group: bans,
+            mutes_per_group: mutes,
+            note_bytes: note,
+            message_bytes_total: bytes,
+            memberships_total: memberships,
         },
     )
 }
@@ -61,6 +69,43 @@ pub fn config() -> impl Strategy<Value = Config> {
     )
 }
 
+/// A change of the configuration, with all or some of the quotas left as they are, and now and then
+/// with an instance number that is refused.
+pub fn change() -> impl Strategy<Value = Change> {
+    (config(), any::<[bool; 2]>(), prop::bool::weighted(0.9)).prop_map(
+        |(config, keep_quotas, keep_instance)| Change { config, keep_quotas, keep_instance },
+    )
+}
+
+/// A change of the limits, of `departures` and of `tombstone_ms`.
+pub fn change_of_limits() -> impl Strategy<Value = Change> {
+    config().prop_map(|config| Change { config, keep_quotas: [true; 2], keep_instance: true })
+}
+
+#[derive(Debug, Clone)]
+pub struct Change {
+    config: Config,
+    keep_quotas: [bool; 2],
+    keep_instance: bool,
+}
+
+impl Change {
+    /// The new configuration in place of this one.
+    pub fn of(&self, old: Config) -> Config {
+        let [keep_leave, keep_others] = self.keep_quotas;
+        let mut new = self.config;
+        let leave = if keep_leave { old.quotas.leave } else { new.quotas.leave };
+        if keep_others {
+            new.quotas = old.quotas;
+        }
+        new.quotas.leave = leave;
+        if self.keep_instance {
+            new.instance = old.instance;
+        }
+        new
+    }
+}
+
 pub fn options() -> impl Strategy<Value = GroupOptions> {
     let exit = prop_oneof![
         1 => Just(OwnerExit::Dissolve), 3 => Just(OwnerExit::Succeed), 2 => Just(OwnerExit::Refuse)
@@ -68,12 +113,31 @@ pub fn options() -> impl Strategy<Value = GroupOptions> {
     let history = prop_oneof![Just(HistoryAccess::FromJoin), Just(HistoryAccess::Full)];
     let entries = prop::option::weighted(0.4, 0..6u64);
     let ms = prop::option::weighted(0.4, prop_oneof![0..2_000u64, Just(u64::MAX)]);
-    (exit, history, entries, ms).prop_map(|(owner_exit, history, keep_entries, keep_ms)| {
-        GroupOptions { owner_exit, history, keep_entries, keep_ms }
-    })
+    let admission = prop_oneof![3 => Just(Admission::Open), 1 => Just(Admission::Closed)];
+    let add = prop_oneof![
+        2 => Just(Rank::Member), 2 => Just(Rank::Admin), 1 => Just(Rank::Owner)
+    ];
+    let post = prop_oneof![
+        6 => Just(Rank::Member), 1 => Just(Rank::Admin), 1 => Just(Rank::Owner)
+    ];
+    let announce = prop_oneof![2 => Just(Announce::Everyone), 1 => Just(Announce::Staff)];
+    ((exit, history, entries, ms), (admission, add, post, announce)).prop_map(
+        |((owner_exit, history, keep_entries, keep_ms), (admission, add, post, announce))| {
+            GroupOptions {
+                owner_exit,
+                history,
+                keep_entries,
+                keep_ms,
+                admission,
+                add,
+                post,
+                announce,
+            }
+        },
+    )
 }
 
-/// A time at which a ban may end, around the times that steps have.
+/// A time at which a ban or a mute may end, around the times that steps have.
 fn until() -> impl Strategy<Value = Option<Timestamp>> {
     let near = (999_000..1_010_000u64).prop_map(|ms| Some(Timestamp(ms)));
     prop_oneof![Just(None), near, any::<u64>().prop_map(|ms| Some(Timestamp(ms)))]
@@ -95,10 +159,12 @@ pub fn command() -> impl Strategy<Value = Command<UserId, GroupId>> {
             Command::Leave { user, group, stint: Some(Stint(stint)) }
         }),
         8 => (user(), group(), user()).prop_map(|(by, group, user)| Command::Kick { by, group, user }),
-        14 => (user(), group(), "[a-c]{0,2}").prop_map(|(author, group, message)| {
-            Command::Post { author, group, message: message.into() }
+        20 => (user(), group(), message()).prop_map(|(author, group, message)| {
+            Command::Post { author, group, message }
         }),
-        1 => (user(), group()).prop_map(|(owner, group)| Command::Dissolve { owner, group }),
+        2 => (user(), group(), prop::option::of(message()), prop::option::of(group())).prop_map(
+            |(owner, group, note, successor)| Command::Dissolve { owner, group, note, successor }
+        ),
         4 => (user(), group(), user()).prop_map(|(owner, group, user)| {
             Command::Transfer { owner, group, user }
         }),
@@ -115,7 +181,28 @@ pub fn command() -> impl Strategy<Value = Command<UserId, GroupId>> {
             Command::Unban { by, group, user }
         }),
         1 => user().prop_map(|user| Command::LeaveAll { user }),
+        10 => (user(), group(), user()).prop_map(|(by, group, user)| {
+            Command::Add { by, group, user }
+        }),
+        9 => (user(), group(), user(), until()).prop_map(|(by, group, user, until)| {
+            Command::Mute { by, group, user, until }
+        }),
+        6 => (user(), group(), user()).prop_map(|(by, group, user)| {
+            Command::Unmute { by, group, user }
+        }),
+        12 => (user(), group(), seq(), message()).prop_map(|(author, group, seq, message)| {
+            Command::Edit { author, group, seq, message }
+        }),
+        10 => (user(), group(), seq()).prop_map(|(by, group, seq)| Command::Erase { by, group, seq }),
     ]
+}
+
+fn message() -> impl Strategy<Value = Arc<str>> {
+    "[a-c]{0,2}".prop_map(Into::into)
+}
+
+fn seq() -> impl Strategy<Value = Seq> {
+    prop_oneof![6 => (0..3u64).prop_map(Seq), 2 => (0..12u64).prop_map(Seq), 1 => any::<u64>().prop_map(Seq)]
 }
 
 fn rank() -> impl Strategy<Value = Rank> {
@@ -127,7 +214,12 @@ fn founding() -> impl Strategy<Value = Vec<Command<UserId, GroupId>>> {
     let found = |(id, options): (u64, GroupOptions)| {
         let (owner, group) = (UserId(id), GroupId(id));
         let create = Command::Create { owner, group, options: Some(options) };
-        let join = (1..4).map(move |n| Command::Join { user: UserId((id + n) % USERS), group });
+        let join = (1..4).map(move |n| UserId((id + n) % USERS)).map(move |user| {
+            match options.admission {
+                Admission::Closed => Command::Add { by: owner, group, user },
+                _ => Command::Join { user, group },
+            }
+        });
         let user = UserId((id + 2) % USERS);
         let admin = Command::SetRank { by: owner, group, user, rank: Rank::Admin };
         [create].into_iter().chain(join).chain([admin])
@@ -157,6 +249,51 @@ pub fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
         };
         founding.into_iter().map(|command| (command, 0)).chain(random).map(step).collect()
     })
+}
+
+/// What a host may do next.
+#[derive(Debug, Clone)]
+pub enum Turn {
+    Command(Command<UserId, GroupId>, Timestamp),
+    /// The command is charged for and not carried out.
+    Charge(Command<UserId, GroupId>, Timestamp),
+    Change(Box<Change>),
+}
+
+/// Commands with times, a few of them only charged for, and a few changes of the configuration
+/// between them.
+pub fn turns(length: usize) -> impl Strategy<Value = Vec<Turn>> {
+    let place = any::<prop::sample::Index>;
+    let changes = prop::collection::vec((place(), change()), 0..4);
+    let charges = prop::collection::vec(place(), 0..4);
+    (steps(length), charges, changes).prop_map(|(steps, charges, changes)| {
+        let mut turns: Vec<Turn> =
+            steps.into_iter().map(|(command, now)| Turn::Command(command, now)).collect();
+        for at in charges {
+            let at = at.index(turns.len());
+            if let Turn::Command(command, now) = turns[at].clone() {
+                turns.insert(at, Turn::Charge(command, now));
+            }
+        }
+        for (at, change) in changes {
+            turns.insert(at.index(turns.len()), Turn::Change(Box::new(change)));
+        }
+        turns
+    })
+}
+
+/// Takes a turn. The result, if the turn is a command.
+pub fn take(engine: &mut Engine, turn: &Turn) -> Option<Done> {
+    match turn {
+        Turn::Command(command, now) => return Some(engine.apply(command.clone(), *now)),
+        Turn::Charge(command, now) => {
+            let _ = engine.charge(command.kind(), command.actor(), command.group(), *now);
+        }
+        Turn::Change(change) => {
+            let _ = engine.set_config(change.of(*engine.config()));
+        }
+    }
+    None
 }
 
 /// Runs the steps, and hands each step and its result to `look` with the engine before and after.

@@ -10,49 +10,40 @@ use crate::id::{Id, Stint};
 use crate::map::Map;
 use crate::map::MapIter;
 
-/// The users a signal is for: a group's members as they stood, less or plus at most one.
+/// The users a signal is for: a group's members or its staff as they stood, less at most one and plus
+/// at most one.
 ///
-/// It shares the members with the group, so taking or cloning it is O(1) however many there are (one
-/// id is cloned at most), and nothing that happens later changes it. While it lives, the next change
+/// It shares them with the group, so taking or cloning it is O(1) however many there are (two ids
+/// are cloned at most), and nothing that happens later changes it. While it lives, the next change
 /// to the group's members copies O(log n) of them.
 #[derive(Clone)]
 pub struct Audience<U> {
     members: Map<U, Stint>,
-    but: But<U>,
-}
-
-/// How an audience differs from the members.
-#[derive(Clone)]
-enum But<U> {
-    Nobody,
-    Without(U),
-    With(U),
+    less: Option<U>,
+    plus: Option<U>,
 }
 
 impl<U: Id> Audience<U> {
-    /// The members.
+    /// All of `members`.
     pub(crate) const fn all(members: Map<U, Stint>) -> Self {
-        Audience { members, but: But::Nobody }
+        Audience { members, less: None, plus: None }
     }
 
-    /// The members without `user`, who is one of them.
-    pub(crate) const fn without(members: Map<U, Stint>, user: U) -> Self {
-        Audience { members, but: But::Without(user) }
+    /// The same without `user`, who is one of the members.
+    pub(crate) fn without(self, user: U) -> Self {
+        Audience { less: Some(user), ..self }
     }
 
-    /// The members and `user`, who is none of them.
-    pub(crate) const fn with(members: Map<U, Stint>, user: U) -> Self {
-        Audience { members, but: But::With(user) }
+    /// The same and `user`, who is none of the members.
+    pub(crate) fn with(self, user: U) -> Self {
+        Audience { plus: Some(user), ..self }
     }
 
     /// How many users. O(1).
     #[must_use]
     pub fn len(&self) -> usize {
-        match self.but {
-            But::Nobody => self.members.len(),
-            But::Without(_) => self.members.len().saturating_sub(1),
-            But::With(_) => self.members.len().saturating_add(1),
-        }
+        let left = self.members.len().saturating_sub(usize::from(self.less.is_some()));
+        left.saturating_add(usize::from(self.plus.is_some()))
     }
 
     /// Whether there is nobody. O(1).
@@ -64,23 +55,23 @@ impl<U: Id> Audience<U> {
     /// Whether `user` is one of them. O(log n).
     #[must_use]
     pub fn contains(&self, user: &U) -> bool {
-        match &self.but {
-            But::Without(other) if other == user => false,
-            But::With(other) if other == user => true,
-            _ => self.members.contains(user),
+        if self.plus.as_ref() == Some(user) {
+            return true;
         }
+        self.less.as_ref() != Some(user) && self.members.contains(user)
     }
 
     /// The users, in ascending order. O(1) to begin; a step is O(1), amortised.
     #[must_use]
     pub fn iter(&self) -> Recipients<'_, U> {
-        let (except, plus) = match &self.but {
-            But::Nobody => (None, None),
-            But::Without(user) => (Some(user), None),
-            But::With(user) => (None, Some(user)),
-        };
-        let (members, left) = (self.members.iter(), self.len());
-        Recipients { members, except, plus, front: None, back: None, left }
+        Recipients {
+            members: self.members.iter(),
+            less: self.less.as_ref(),
+            plus: self.plus.as_ref(),
+            front: None,
+            back: None,
+            left: self.len(),
+        }
     }
 }
 
@@ -130,7 +121,7 @@ impl<'de, U: Id + Deserialize<'de>> Deserialize<'de> for Audience<U> {
 /// The users of an [`Audience`], in ascending order.
 pub struct Recipients<'a, U> {
     members: MapIter<'a, U, Stint>,
-    except: Option<&'a U>,
+    less: Option<&'a U>,
     /// The one who is no member, until their place is reached.
     plus: Option<&'a U>,
     /// A member already taken from the walk, to be returned after `plus`.
@@ -147,8 +138,8 @@ impl<'a, U: Ord> Iterator for Recipients<'a, U> {
     fn next(&mut self) -> Option<&'a U> {
         self.left = self.left.checked_sub(1)?;
         let member = self.front.take().or_else(|| {
-            let except = self.except;
-            self.members.by_ref().map(|(user, _)| user).find(|user| except != Some(*user))
+            let less = self.less;
+            self.members.by_ref().map(|(user, _)| user).find(|user| less != Some(*user))
         });
         let member = member.or_else(|| self.back.take());
         match self.plus {
@@ -166,8 +157,8 @@ impl<'a, U: Ord> Iterator for Recipients<'a, U> {
 
     /// What `for_each` and `sum` use: leaf by leaf.
     fn fold<B, F: FnMut(B, Self::Item) -> B>(self, start: B, mut with: F) -> B {
-        let Recipients { members, except, plus, front, back, .. } = self;
-        let members = members.map(|(user, _)| user).filter(|user| except != Some(*user));
+        let Recipients { members, less, plus, front, back, .. } = self;
+        let members = members.map(|(user, _)| user).filter(|user| less != Some(*user));
         let Some(plus) = plus else {
             let folded = front.into_iter().fold(start, &mut with);
             let folded = members.fold(folded, &mut with);
@@ -190,8 +181,8 @@ impl<U: Ord> DoubleEndedIterator for Recipients<'_, U> {
     fn next_back(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         let member = self.back.take().or_else(|| {
-            let except = self.except;
-            self.members.by_ref().map(|(user, _)| user).rfind(|user| except != Some(*user))
+            let less = self.less;
+            self.members.by_ref().map(|(user, _)| user).rfind(|user| less != Some(*user))
         });
         let member = member.or_else(|| self.front.take());
         match self.plus {

@@ -1,7 +1,6 @@
-//! Who decides over whom: kicks, bans, ranks, and who owns a group.
+//! Who decides over whom: kicks, bans, mutes, ranks, and who owns a group.
 
 use crate::audience::Audience;
-use crate::bans::Ban;
 use crate::group::{Group, Member, PastMember};
 use crate::id::{Id, Stint};
 use crate::limits::Limit;
@@ -9,6 +8,7 @@ use crate::options::GroupOptions;
 use crate::outcome::{CommandResult, Outcome};
 use crate::rank::Rank;
 use crate::refusal::{Absence, Refusal};
+use crate::sanctions::{Sanction, Sanctions};
 use crate::signal::{Event, Signal};
 use crate::state::State;
 use crate::time::Timestamp;
@@ -40,13 +40,10 @@ impl<U: Id, G: Id> State<U, G> {
     ) -> CommandResult<Option<Stint>, U, G> {
         let (at, banned_from, acting) = self.acting(&by, &group, Rank::Admin, now)?;
         let target = outranked(banned_from, &by, acting, &user)?.ok();
-        let ban = Ban { by: by.clone(), until };
-        if !ban.holds(now) {
-            return Err(Refusal::AlreadyExpired);
-        }
-        self.within(Limit::BansPerGroup, banned_from.all_bans().len_with(&user, now) as u64)?;
+        let ban = self.sanction(&by, until, now)?;
+        self.room_for_sanction(Limit::BansPerGroup, banned_from.all_bans(), &user, now)?;
 
-        self.group_mut(&at)?.bar(user.clone(), ban, now);
+        self.group_mut(&at)?.put_ban(user.clone(), ban, now);
         let kick = match &target {
             Some(target) => Some(self.expel(&at, by, group, user, target, now)?),
             None => None,
@@ -67,8 +64,46 @@ impl<U: Id, G: Id> State<U, G> {
             return Err(Refusal::NotBanned);
         }
 
-        self.group_mut(&at)?.unbar(&user, now);
+        self.group_mut(&at)?.lift_ban(&user, now);
         Ok(Outcome { value: (), signals: Vec::new() })
+    }
+
+    pub(crate) fn mute(
+        &mut self,
+        by: U,
+        group: G,
+        user: U,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> CommandResult<(), U, G> {
+        let (at, muted_in, acting) = self.acting(&by, &group, Rank::Admin, now)?;
+        let target = outranked(muted_in, &by, acting, &user)?;
+        let mute = self.sanction(&by, until, now)?;
+        self.room_for_sanction(Limit::MutesPerGroup, muted_in.all_mutes(), &user, now)?;
+
+        self.group_mut(&at)?.put_mute(user.clone(), mute, now);
+        let event = Event::Mute { by: by.clone(), until };
+        let signal = self.announce_to_member(&at, group, (by, user), &target, event)?;
+        Ok(Outcome { value: (), signals: Vec::from_iter(signal) })
+    }
+
+    pub(crate) fn unmute(
+        &mut self,
+        by: U,
+        group: G,
+        user: U,
+        now: Timestamp,
+    ) -> CommandResult<(), U, G> {
+        let (at, muted_in, acting) = self.acting(&by, &group, Rank::Admin, now)?;
+        let target = outranked(muted_in, &by, acting, &user)?;
+        if muted_in.mute(&user, now).is_none() {
+            return Err(Refusal::NotMuted);
+        }
+
+        self.group_mut(&at)?.lift_mute(&user, now);
+        let event = Event::Unmute { by: by.clone() };
+        let signal = self.announce_to_member(&at, group, (by, user), &target, event)?;
+        Ok(Outcome { value: (), signals: Vec::from_iter(signal) })
     }
 
     pub(crate) fn set_rank(
@@ -93,9 +128,9 @@ impl<U: Id, G: Id> State<U, G> {
         let ranked = self.group_mut(&at)?;
         match rank {
             Rank::Admin => ranked.appoint(user.clone(), target.stint),
-            Rank::Member | Rank::Owner => ranked.revoke(target.stint),
+            Rank::Member | Rank::Owner => ranked.revoke(&user, target.stint),
         }
-        let signal = self.announce(&at, group, user, Event::RankChange { rank })?;
+        let signal = self.announce(&at, group, (by, user), Event::RankChange { rank })?;
         Ok(Outcome { value: (), signals: vec![signal] })
     }
 
@@ -115,7 +150,8 @@ impl<U: Id, G: Id> State<U, G> {
         let transferred = self.group_mut(&at)?;
         transferred.hand_to(user.clone(), heir.stint);
         transferred.appoint(owner.clone(), old.stint);
-        let signal = self.announce(&at, group, user, Event::OwnerChange { previous: owner })?;
+        let event = Event::OwnerChange { previous: owner.clone() };
+        let signal = self.announce(&at, group, (owner, user), event)?;
         Ok(Outcome { value: (), signals: vec![signal] })
     }
 
@@ -129,7 +165,8 @@ impl<U: Id, G: Id> State<U, G> {
         let (at, ..) = self.acting(&by, &group, Rank::Owner, now)?;
 
         let dropped = self.group_mut(&at)?.set_options(options, now);
-        self.entries = self.entries.saturating_sub(dropped);
+        self.entries = self.entries.saturating_sub(dropped.entries);
+        self.message_bytes = self.message_bytes.saturating_sub(dropped.bytes);
         Ok(Outcome { value: (), signals: Vec::new() })
     }
 
@@ -142,21 +179,59 @@ impl<U: Id, G: Id> State<U, G> {
         user: U,
         target: &Member,
         now: Timestamp,
-    ) -> Result<Signal<U, G>, Refusal<U>> {
+    ) -> Result<Signal<U, G>, Refusal<U, G>> {
         let past = PastMember { user: user.clone(), at: now, kicked_by: Some(by.clone()) };
-        let (version, remaining) = self.end_stint(at, target, past)?;
-        let told = Audience::with(remaining, user.clone());
-        Ok(self.signal(group, user, version, Event::MemberKick { by }, told))
+        let (version, hearers) = self.end_stint(at, target, past)?;
+        let hearers = Audience::all(hearers).with(user.clone());
+        let event = Event::MemberKick { by: by.clone() };
+        Ok(self.signal(group, (by, user), version, event, hearers))
+    }
+
+    /// A ban or a mute, if it is not over already (409).
+    fn sanction(
+        &self,
+        by: &U,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Sanction<U>, Refusal<U, G>> {
+        let sanction = Sanction { by: by.clone(), until };
+        if sanction.holds(now) { Ok(sanction) } else { Err(Refusal::AlreadyExpired) }
+    }
+
+    /// Whether a limit allows a sanction on `user` (413).
+    fn room_for_sanction(
+        &self,
+        limit: Limit,
+        sanctions: &Sanctions<U>,
+        user: &U,
+        now: Timestamp,
+    ) -> Result<(), Refusal<U, G>> {
+        self.within(limit, sanctions.len() as u64, sanctions.len_with(user, now) as u64)
+    }
+
+    /// The signal of a mute that begins or ends, if its user is a member.
+    fn announce_to_member(
+        &mut self,
+        at: &Spot,
+        group: G,
+        who: (U, U),
+        target: &Result<Member, Absence<U>>,
+        event: Event<U, G>,
+    ) -> Result<Option<Signal<U, G>>, Refusal<U, G>> {
+        if target.is_err() {
+            return Ok(None);
+        }
+        self.announce(at, group, who, event).map(Some)
     }
 }
 
 /// The one acted upon, or why they are no member; refused unless they are of strictly lower rank.
-fn outranked<U: Id>(
+fn outranked<U: Id, G>(
     group: &Group<U>,
     by: &U,
     acting: Member,
     user: &U,
-) -> Result<Result<Member, Absence<U>>, Refusal<U>> {
+) -> Result<Result<Member, Absence<U>>, Refusal<U, G>> {
     let target = group.membership(user, None);
     let equal = target.as_ref().is_ok_and(|target| target.rank >= acting.rank);
     if by == user || equal { Err(Refusal::Outranked) } else { Ok(target) }

@@ -1,17 +1,19 @@
-//! What is said in a group, and read again.
+//! What is said in a group, taken back, and read again.
 
 use std::sync::Arc;
 
 use crate::audience::Audience;
+use crate::group::{Group, Member};
 use crate::id::{Id, Seq};
 use crate::limits::Limit;
-use crate::log::{History, Page};
+use crate::log::{Change, Entry, History, Page};
 use crate::outcome::{CommandResult, Outcome};
 use crate::rank::Rank;
 use crate::refusal::Refusal;
-use crate::signal::Event;
-use crate::state::State;
+use crate::signal::{Event, Signal};
+use crate::state::{State, ranked};
 use crate::time::Timestamp;
+use crate::tree::Spot;
 
 impl<U: Id, G: Id> State<U, G> {
     pub(crate) fn post(
@@ -21,23 +23,79 @@ impl<U: Id, G: Id> State<U, G> {
         message: Arc<str>,
         now: Timestamp,
     ) -> CommandResult<Seq, U, G> {
-        let (at, posted_to, _) = self.acting(&author, &group, Rank::Member, now)?;
-        self.within(Limit::MessageBytes, message.len() as u64)?;
-        // Counting those within their retention takes a search: not unless it may matter.
-        if self.within(Limit::EntriesPerGroup, posted_to.log_len().saturating_add(1)).is_err() {
-            self.within(Limit::EntriesPerGroup, posted_to.entries_with_one_more(now))?;
-        }
+        let (at, posted_to) = self.group(&group, now)?;
+        ranked(posted_to, &author, posted_to.options().post)?;
+        not_muted(posted_to, &author, now)?;
+        self.room_for_entry(posted_to, &author, &message, now)?;
 
         let next_stint = self.next_stint;
         let posted_to = self.group_mut(&at)?;
         let posted = posted_to.post(author.clone(), message.clone(), next_stint, now);
-        let version = posted_to.version();
-        let others = Audience::without(posted_to.share_members(), author.clone());
-        self.entries = self.entries.saturating_add(1).saturating_sub(posted.dropped);
+        let dropped = posted.dropped;
+        self.entries = self.entries.saturating_add(1).saturating_sub(dropped.entries);
+        self.message_bytes = self.message_bytes.saturating_add(message.len() as u64);
+        self.message_bytes = self.message_bytes.saturating_sub(dropped.bytes);
 
         let event = Event::MessagePost { seq: posted.seq, at: posted.at, message };
-        let signal = self.signal(group, author, version, event, others);
+        let signal = self.tell_others(&at, group, author, event)?;
         Ok(Outcome { value: posted.seq, signals: vec![signal] })
+    }
+
+    pub(crate) fn edit(
+        &mut self,
+        author: U,
+        group: G,
+        seq: Seq,
+        message: Arc<str>,
+        now: Timestamp,
+    ) -> CommandResult<(), U, G> {
+        let (at, edited_in, acting) = self.acting(&author, &group, Rank::Member, now)?;
+        let entry = readable(edited_in, acting, seq, now)?;
+        not_muted(edited_in, &author, now)?;
+        if entry.author != author {
+            return Err(Refusal::NotAuthor);
+        }
+        not_erased(entry)?;
+        let bytes = message.len() as u64;
+        self.within(Limit::MessageBytes, 0, bytes)?;
+        let others = self.message_bytes.saturating_sub(entry.message.len() as u64);
+        let total = others.saturating_add(bytes);
+        self.within(Limit::MessageBytesTotal, self.message_bytes, total)?;
+        let edited_at = entry.at.max(now);
+
+        self.message_bytes = total;
+        let change = Change::Edited(edited_at);
+        self.group_mut(&at)?.rewrite(seq, message.clone(), change);
+        let event = Event::MessageEdit { seq, at: edited_at, message };
+        let signal = self.tell_others(&at, group, author, event)?;
+        Ok(Outcome { value: (), signals: vec![signal] })
+    }
+
+    pub(crate) fn erase(
+        &mut self,
+        by: U,
+        group: G,
+        seq: Seq,
+        now: Timestamp,
+    ) -> CommandResult<(), U, G> {
+        let (at, erased_in, acting) = self.acting(&by, &group, Rank::Member, now)?;
+        let entry = readable(erased_in, acting, seq, now)?;
+        if entry.author != by {
+            if acting.rank == Rank::Member {
+                return Err(Refusal::NotAuthor);
+            }
+            // An author who is no member any more has no rank.
+            if erased_in.rank(&entry.author) >= Some(acting.rank) {
+                return Err(Refusal::Outranked);
+            }
+        }
+        not_erased(entry)?;
+        let bytes = entry.message.len() as u64;
+
+        self.message_bytes = self.message_bytes.saturating_sub(bytes);
+        self.group_mut(&at)?.rewrite(seq, Arc::default(), Change::Erased(by.clone()));
+        let signal = self.tell_others(&at, group, by, Event::MessageErase { seq })?;
+        Ok(Outcome { value: (), signals: vec![signal] })
     }
 
     pub(crate) fn history(
@@ -46,8 +104,73 @@ impl<U: Id, G: Id> State<U, G> {
         group: &G,
         page: Page,
         now: Timestamp,
-    ) -> Result<History<'_, U>, Refusal<U>> {
+    ) -> Result<History<'_, U>, Refusal<U, G>> {
         let (_, read, member) = self.acting(reader, group, Rank::Member, now)?;
         Ok(read.history(member.stint, page, now))
     }
+
+    /// Whether the limits allow one more entry in a log (413).
+    fn room_for_entry(
+        &self,
+        posted_to: &Group<U>,
+        author: &U,
+        message: &Arc<str>,
+        now: Timestamp,
+    ) -> Result<(), Refusal<U, G>> {
+        let bytes = message.len() as u64;
+        self.within(Limit::MessageBytes, 0, bytes)?;
+        // What is past its retention makes room, but counting it takes a search, and trying what
+        // will be dropped takes more: not unless it may matter.
+        if self.one_more(Limit::EntriesPerGroup, posted_to.log_len()).is_err() {
+            let live = posted_to.live_entries(now);
+            let kept = posted_to.options().keep_entries.unwrap_or(u64::MAX);
+            self.within(Limit::EntriesPerGroup, live, live.saturating_add(1).min(kept))?;
+        }
+        let total = self.message_bytes.saturating_add(bytes);
+        if self.within(Limit::MessageBytesTotal, self.message_bytes, total).is_err() {
+            let mut trial = posted_to.clone();
+            let posted = trial.post(author.clone(), message.clone(), self.next_stint, now);
+            let total = total.saturating_sub(posted.dropped.bytes);
+            self.within(Limit::MessageBytesTotal, self.message_bytes, total)?;
+        }
+        Ok(())
+    }
+
+    /// The signal of what a member did to a message: it goes to the other members, and does not
+    /// count in the group's version.
+    fn tell_others(
+        &mut self,
+        at: &Spot,
+        group: G,
+        from: U,
+        event: Event<U, G>,
+    ) -> Result<Signal<U, G>, Refusal<U, G>> {
+        let told = self.groups.at(at).ok_or(Refusal::NoSuchGroup)?;
+        let version = told.version();
+        let others = Audience::all(told.share_members()).without(from.clone());
+        Ok(self.signal(group, (from.clone(), from), version, event, others))
+    }
+}
+
+/// The entry `seq`, if the member may read it (404).
+fn readable<U: Id, G>(
+    group: &Group<U>,
+    member: Member,
+    seq: Seq,
+    now: Timestamp,
+) -> Result<&Entry<U>, Refusal<U, G>> {
+    group.entry(member.stint, seq, now).ok_or(Refusal::NoSuchEntry)
+}
+
+/// A user who is muted may not speak (403).
+fn not_muted<U: Id, G>(group: &Group<U>, user: &U, now: Timestamp) -> Result<(), Refusal<U, G>> {
+    match group.mute(user, now) {
+        Some(mute) => Err(Refusal::Muted { by: mute.by.clone(), until: mute.until }),
+        None => Ok(()),
+    }
+}
+
+/// What was erased stays so (409).
+fn not_erased<U, G>(entry: &Entry<U>) -> Result<(), Refusal<U, G>> {
+    if entry.erased_by().is_some() { Err(Refusal::AlreadyErased) } else { Ok(()) }
 }

@@ -28,7 +28,8 @@ pub enum Violation<U, G> {
         /// The group.
         group: G,
     },
-    /// An admin is not a member, or not under that stint, or the owner.
+    /// An admin is not a member, or not under that stint, or the owner; or the staff are others than
+    /// the admins and the owner.
     #[error("an admin of {group:?} is no member of it under that stint, or its owner")]
     Admins {
         /// The group.
@@ -40,7 +41,13 @@ pub enum Violation<U, G> {
         /// The group.
         group: G,
     },
-    /// A group's log is out of order.
+    /// The mutes and the order of their cleaning disagree.
+    #[error("the order of the mutes of {group:?} is wrong")]
+    Mutes {
+        /// The group.
+        group: G,
+    },
+    /// A group's log is out of order, its bytes are counted wrong, or it holds an erased text.
     #[error("the log of {group:?} is out of order")]
     Log {
         /// The group.
@@ -69,8 +76,8 @@ pub enum Violation<U, G> {
     /// The rate cells and the order of their eviction disagree.
     #[error("the rate cells and the order of their eviction disagree")]
     Cells,
-    /// The entries in all logs are counted wrong.
-    #[error("the log entries are counted wrong")]
+    /// The entries in all logs, or the bytes of their messages, are counted wrong.
+    #[error("the log entries or their bytes are counted wrong")]
     Entries,
     /// The tree of a group's members or admins is out of order.
     #[error("the tree of the members or admins of {group:?} is out of order")]
@@ -97,7 +104,7 @@ impl<U: Id, G: Id> Engine<U, G> {
         // Ids of their own: sorting references would miss the cache with each comparison.
         let mut memberships: Vec<(U, Stint, &G)> = Vec::new();
         for (id, group) in state.groups.iter() {
-            check_group(id, group, state.next_stint, state.config.departures)?;
+            check_group(id, group, state.next_stint)?;
             if state.tombstones.contains(id) {
                 return Err(Violation::Undead { group: id.clone() });
             }
@@ -133,7 +140,11 @@ impl<U: Id, G: Id> Engine<U, G> {
         if !limiter.is_sound(&state.config.quotas) {
             return Err(Violation::Cells);
         }
-        if state.groups.iter().map(|(_, group)| group.log_len()).sum::<u64>() != state.entries {
+        let sum = |of: fn(&Group<U>) -> u64| {
+            state.groups.iter().map(|(_, group)| of(group)).fold(0, u64::saturating_add)
+        };
+        let counted = (sum(Group::log_len), sum(|group| group.log().bytes()));
+        if counted != (state.entries, state.message_bytes) {
             return Err(Violation::Entries);
         }
         Ok(())
@@ -144,7 +155,6 @@ fn check_group<U: Id, G: Id>(
     id: &G,
     group: &Group<U>,
     next_stint: Stint,
-    departures_kept: u8,
 ) -> Result<(), Violation<U, G>> {
     if !group.is_in_order() {
         return Err(Violation::Members { group: id.clone() });
@@ -158,15 +168,20 @@ fn check_group<U: Id, G: Id>(
     let mut departed: Vec<&U> = group.departures().iter().map(|past| &past.user).collect();
     departed.sort_unstable();
     departed.dedup();
-    if departed.len() != group.departures().len() || departed.len() > usize::from(departures_kept) {
+    // The configuration may have lowered how many are kept; no configuration keeps more than these.
+    let most = usize::from(u8::MAX);
+    if departed.len() != group.departures().len() || departed.len() > most {
         return Err(Violation::Departures { group: id.clone() });
     }
-    let is_admin = |(user, stint)| group.stint(user) == Some(stint) && user != group.owner();
-    if !group.admins().all(is_admin) {
+    if !group.has_its_staff() {
         return Err(Violation::Admins { group: id.clone() });
     }
-    if !group.all_bans().is_sound(|user| group.contains(user)) {
+    let mut banned = group.all_bans().all().map(|(user, _)| user);
+    if !group.all_bans().is_sound() || banned.any(|user| group.contains(user)) {
         return Err(Violation::Bans { group: id.clone() });
+    }
+    if !group.all_mutes().is_sound() {
+        return Err(Violation::Mutes { group: id.clone() });
     }
     if !group.log().is_consistent(next_stint) {
         return Err(Violation::Log { group: id.clone() });

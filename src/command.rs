@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::Stint;
+use crate::id::{Seq, Stint};
 use crate::options::GroupOptions;
 use crate::quota::Operation;
 use crate::rank::Rank;
@@ -69,6 +69,10 @@ pub enum Command<U, G> {
         owner: U,
         /// Which group.
         group: G,
+        /// What they say to the members; null for nothing.
+        note: Option<Arc<str>>,
+        /// The group to go to; null for none.
+        successor: Option<G>,
     },
     /// [`Engine::transfer`](crate::Engine::transfer)
     Transfer {
@@ -124,6 +128,55 @@ pub enum Command<U, G> {
         /// Whose account goes.
         user: U,
     },
+    /// [`Engine::add`](crate::Engine::add)
+    Add {
+        /// Who adds.
+        by: U,
+        /// To which group.
+        group: G,
+        /// Who is added.
+        user: U,
+    },
+    /// [`Engine::mute`](crate::Engine::mute)
+    Mute {
+        /// Who mutes.
+        by: U,
+        /// In which group.
+        group: G,
+        /// Who is muted.
+        user: U,
+        /// Until when; null for until the mute is lifted.
+        until: Option<Timestamp>,
+    },
+    /// [`Engine::unmute`](crate::Engine::unmute)
+    Unmute {
+        /// Who lifts the mute.
+        by: U,
+        /// In which group.
+        group: G,
+        /// Whose mute.
+        user: U,
+    },
+    /// [`Engine::edit`](crate::Engine::edit)
+    Edit {
+        /// Who wrote the message.
+        author: U,
+        /// In which group.
+        group: G,
+        /// The number of the entry.
+        seq: Seq,
+        /// The new text.
+        message: Arc<str>,
+    },
+    /// [`Engine::erase`](crate::Engine::erase)
+    Erase {
+        /// Who erases.
+        by: U,
+        /// In which group.
+        group: G,
+        /// The number of the entry.
+        seq: Seq,
+    },
 }
 
 impl<U, G> Command<U, G> {
@@ -142,7 +195,12 @@ impl<U, G> Command<U, G> {
             | Command::SetOptions { by: actor, .. }
             | Command::Ban { by: actor, .. }
             | Command::Unban { by: actor, .. }
-            | Command::LeaveAll { user: actor } => actor,
+            | Command::LeaveAll { user: actor }
+            | Command::Add { by: actor, .. }
+            | Command::Mute { by: actor, .. }
+            | Command::Unmute { by: actor, .. }
+            | Command::Edit { author: actor, .. }
+            | Command::Erase { by: actor, .. } => actor,
         }
     }
 
@@ -160,7 +218,12 @@ impl<U, G> Command<U, G> {
             | Command::SetRank { group, .. }
             | Command::SetOptions { group, .. }
             | Command::Ban { group, .. }
-            | Command::Unban { group, .. } => Some(group),
+            | Command::Unban { group, .. }
+            | Command::Add { group, .. }
+            | Command::Mute { group, .. }
+            | Command::Unmute { group, .. }
+            | Command::Edit { group, .. }
+            | Command::Erase { group, .. } => Some(group),
             Command::LeaveAll { .. } => None,
         }
     }
@@ -181,11 +244,16 @@ impl<U, G> Command<U, G> {
             Command::Ban { .. } => Operation::Ban,
             Command::Unban { .. } => Operation::Unban,
             Command::LeaveAll { .. } => Operation::LeaveAll,
+            Command::Add { .. } => Operation::Add,
+            Command::Mute { .. } => Operation::Mute,
+            Command::Unmute { .. } => Operation::Unmute,
+            Command::Edit { .. } => Operation::Edit,
+            Command::Erase { .. } => Operation::Erase,
         }
     }
 }
 
-/// One line for a log: who does what to which group. Messages are left out, but for their length.
+/// One line for a log: who does what to which group. Of messages and notes only the length is shown.
 impl<U: fmt::Display, G: fmt::Display> fmt::Display for Command<U, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} by={}", self.kind().name(), self.actor())?;
@@ -197,9 +265,21 @@ impl<U: fmt::Display, G: fmt::Display> fmt::Display for Command<U, G> {
             Command::Kick { user, .. }
             | Command::Transfer { user, .. }
             | Command::Ban { user, until: None, .. }
-            | Command::Unban { user, .. } => write!(f, " user={user}"),
-            Command::Ban { user, until: Some(until), .. } => {
+            | Command::Unban { user, .. }
+            | Command::Add { user, .. }
+            | Command::Mute { user, until: None, .. }
+            | Command::Unmute { user, .. } => write!(f, " user={user}"),
+            Command::Ban { user, until: Some(until), .. }
+            | Command::Mute { user, until: Some(until), .. } => {
                 write!(f, " user={user} until={until}")
+            }
+            Command::Edit { seq, message, .. } => write!(f, " seq={seq} bytes={}", message.len()),
+            Command::Erase { seq, .. } => write!(f, " seq={seq}"),
+            Command::Dissolve { note, successor, .. } => {
+                if let Some(note) = note {
+                    write!(f, " note_bytes={}", note.len())?;
+                }
+                successor.as_ref().map_or(Ok(()), |successor| write!(f, " successor={successor}"))
             }
             Command::SetRank { user, rank, .. } => write!(f, " user={user} rank={}", rank.name()),
             Command::Post { message, .. } => write!(f, " bytes={}", message.len()),

@@ -1,4 +1,4 @@
-//! What a host chooses once for the whole engine.
+//! What a host chooses for the whole engine.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +7,8 @@ use crate::quota::Quotas;
 
 /// Choices that hold for the whole engine. They are part of its state, so replicas can't differ in
 /// them. In JSON, those left out are the defaults.
+///
+/// [`Engine::set_config`](crate::Engine::set_config) changes them, all but the instance number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -23,6 +25,20 @@ pub struct Config {
     pub departures: u8,
     /// How large anything may grow.
     pub limits: Limits,
+}
+
+/// Why a configuration can't take the place of another.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// It has another instance number: signals would repeat the keys of that instance.
+    #[error("the instance number can't change: it is {is}, not {asked}")]
+    Instance {
+        /// The engine's instance number.
+        is: u64,
+        /// The one in the new configuration.
+        asked: u64,
+    },
 }
 
 impl Default for Config {

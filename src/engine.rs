@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::command::Command;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::directory::Share;
+use crate::farewell::Farewell;
 use crate::group::Group;
 use crate::id::{GroupId, Id, Seq, Stint, UserId};
-use crate::limiter::{CellKey, Limiter};
+use crate::limiter::{Forgotten, Limiter};
 use crate::log::{History, Page};
 use crate::options::GroupOptions;
 use crate::outcome::{BatchResult, CommandResult, Departure, Dissolved, Outcome, Reply};
@@ -27,16 +28,19 @@ use crate::time::Timestamp;
 /// bans.
 ///
 /// - commands: [`create`](Self::create), [`join`](Self::join), [`leave`](Self::leave),
-///   [`leave_stint`](Self::leave_stint), [`leave_all`](Self::leave_all), [`post`](Self::post);
-///   by admins, [`kick`](Self::kick), [`ban`](Self::ban), [`unban`](Self::unban); by the owner,
-///   [`set_rank`](Self::set_rank), [`set_options`](Self::set_options),
-///   [`transfer`](Self::transfer), [`dissolve`](Self::dissolve)
+///   [`leave_stint`](Self::leave_stint), [`leave_all`](Self::leave_all), [`post`](Self::post),
+///   [`edit`](Self::edit), [`erase`](Self::erase); by admins, [`add`](Self::add),
+///   [`kick`](Self::kick), [`ban`](Self::ban), [`unban`](Self::unban), [`mute`](Self::mute),
+///   [`unmute`](Self::unmute); by the owner, [`set_rank`](Self::set_rank),
+///   [`set_options`](Self::set_options), [`transfer`](Self::transfer),
+///   [`dissolve`](Self::dissolve)
 /// - commands as data: [`apply`](Self::apply), [`apply_all`](Self::apply_all),
 ///   [`preview`](Self::preview)
 /// - reads: [`history`](Self::history), [`group`](Self::group), [`groups`](Self::groups),
 ///   [`groups_of`](Self::groups_of), [`owned_by`](Self::owned_by), [`config`](Self::config),
 ///   [`stats`](Self::stats)
-/// - upkeep: [`sweep`](Self::sweep), [`check`](Self::check)
+/// - for the host alone: [`set_config`](Self::set_config), [`charge`](Self::charge),
+///   [`sweep`](Self::sweep), [`check`](Self::check)
 ///
 /// Cloning is O(1) and, with ids that clone without allocating (numbers, `Uuid`, `Arc<str>`),
 /// allocates nothing: a clone is a snapshot, to read, to keep, or to go on from on another thread.
@@ -77,7 +81,8 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// - 429 [`TooFast`](Refusal::TooFast)
     /// - 409 [`GroupExists`](Refusal::GroupExists); [`IdReserved`](Refusal::IdReserved) while the
     ///   tombstone of a group with this id stands
-    /// - 413 [`OverLimit`](Refusal::OverLimit): members per group, groups per user
+    /// - 413 [`OverLimit`](Refusal::OverLimit): members per group, groups per user, memberships in
+    ///   total
     pub fn create_with(
         &mut self,
         owner: U,
@@ -91,17 +96,58 @@ impl<U: Id, G: Id> Engine<U, G> {
 
     /// Makes `user` a member. Returns their stint. O(log N).
     ///
-    /// Signals: `MemberJoin` from `user`, to the other members.
+    /// Signals: `MemberJoin` from `user`, to the other members; in a
+    /// [quiet](crate::Announce::Staff) group, to the owner and the admins.
     ///
     /// # Errors
     /// - 429 [`TooFast`](Refusal::TooFast)
     /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
-    /// - 403 [`Banned`](Refusal::Banned)
+    /// - 403 [`Banned`](Refusal::Banned); [`Closed`](Refusal::Closed) if the group's
+    ///   [`Admission`](crate::Admission) says so
     /// - 409 [`AlreadyMember`](Refusal::AlreadyMember)
-    /// - 413 [`OverLimit`](Refusal::OverLimit): members per group, groups per user
+    /// - 413 [`OverLimit`](Refusal::OverLimit): members per group, groups per user, memberships in
+    ///   total
     pub fn join(&mut self, user: U, group: G, now: Timestamp) -> CommandResult<Stint, U, G> {
         self.charge(Operation::Join, &user, Some(&group), now)?;
         self.state.join(user, group, now)
+    }
+
+    /// Makes `user` a member, by the will of `by`, whose rank is at least
+    /// [`GroupOptions::add`](crate::GroupOptions::add). It works in open and closed groups alike.
+    /// Returns the stint of `user`. O(log N).
+    ///
+    /// Invitations and requests that wait for an answer are the host's: it adds whoever has accepted.
+    ///
+    /// Signals: `MemberJoin` from `user`, to every member but `by`; in a
+    /// [quiet](crate::Announce::Staff) group, to `user` and to the owner and the admins but `by`.
+    ///
+    /// # Errors
+    /// - 429 [`TooFast`](Refusal::TooFast)
+    /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
+    /// - 400 [`NotMember`](Refusal::NotMember), of `by`
+    /// - 403 [`NotAdmin`](Refusal::NotAdmin), [`NotOwner`](Refusal::NotOwner)
+    /// - 409 [`AlreadyMember`](Refusal::AlreadyMember), of `user`;
+    ///   [`TargetBanned`](Refusal::TargetBanned) until the ban of `user` ends or is lifted
+    /// - 413 [`OverLimit`](Refusal::OverLimit): members per group, groups per user (of `user`),
+    ///   memberships in total
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Admission, Engine, GroupId, GroupOptions, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, bob, group, now) = (UserId(1), UserId(2), GroupId(7), Timestamp(1_000));
+    /// let options = GroupOptions { admission: Admission::Closed, ..GroupOptions::default() };
+    /// let _ = engine.create_with(alice, group, options, now)?;
+    /// assert_eq!(engine.join(bob, group, now), Err(Refusal::Closed));
+    ///
+    /// let added = engine.add(alice, group, bob, now)?;
+    /// assert_eq!(added.signals[0].audience.iter().collect::<Vec<_>>(), [&bob]);
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
+    pub fn add(&mut self, by: U, group: G, user: U, now: Timestamp) -> CommandResult<Stint, U, G> {
+        self.charge(Operation::Add, &by, Some(&group), now)?;
+        self.state.add(by, group, user, now)
     }
 
     /// Ends the membership of `user`. If `user` owns the group, what follows is the group's choice,
@@ -111,9 +157,10 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// state, with a number of allocations that does not depend on the group.
     ///
     /// Signals, if the group goes on: `MemberLeave` from `user`, and, if an admin succeeds them,
-    /// `OwnerChange` from that admin; both to the members who remain. If it is dissolved:
-    /// `MemberKick` from and by `user`, then `HistoryPurge`, both to every other member; both come,
-    /// to nobody, if there is none.
+    /// `OwnerChange` from that admin; both to the members who remain. In a
+    /// [quiet](crate::Announce::Staff) group, a plain member's `MemberLeave` goes to the owner and
+    /// the admins alone. If the group is dissolved: `MemberKick` from and by `user`, then
+    /// `HistoryPurge`, both to every other member; both come, to nobody, if there is none.
     ///
     /// # Errors
     /// - 429 [`TooFast`](Refusal::TooFast)
@@ -152,7 +199,9 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// Ends the membership of `user`, by the will of somebody of higher rank. Returns the stint that
     /// ended. O(log N).
     ///
-    /// Signals: `MemberKick` from `user`, to the members who remain and `user`.
+    /// Signals: `MemberKick` from `user`, to the members who remain and `user`; in a
+    /// [quiet](crate::Announce::Staff) group, if `user` was a plain member, to the owner, the admins
+    /// and `user`.
     ///
     /// # Errors
     /// - 429 [`TooFast`](Refusal::TooFast)
@@ -176,7 +225,10 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// - 429 [`TooFast`](Refusal::TooFast)
     /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
     /// - 400 [`NotMember`](Refusal::NotMember)
-    /// - 413 [`OverLimit`](Refusal::OverLimit): message bytes, entries per group
+    /// - 403 [`NotAdmin`](Refusal::NotAdmin), [`NotOwner`](Refusal::NotOwner) for a rank below
+    ///   [`GroupOptions::post`](crate::GroupOptions::post); [`Muted`](Refusal::Muted)
+    /// - 413 [`OverLimit`](Refusal::OverLimit): message bytes, entries per group, message bytes in
+    ///   total
     pub fn post(
         &mut self,
         author: U,
@@ -188,24 +240,118 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.post(author, group, message.into(), now)
     }
 
+    /// Gives a message another text. Only its author does, and only while they may read it. The entry
+    /// keeps its number, its time and its author; [`Entry::edited`](crate::Entry::edited) is the
+    /// later of `now` and the entry's time. The old text is freed with the last signal or clone of
+    /// the engine that holds it. O(log N); while a clone of the engine lives, a block of 32 entries
+    /// is copied.
+    ///
+    /// Signals: `MessageEdit` from `author`, to the other members.
+    ///
+    /// # Errors
+    /// - 429 [`TooFast`](Refusal::TooFast)
+    /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
+    /// - 400 [`NotMember`](Refusal::NotMember)
+    /// - 404 [`NoSuchEntry`](Refusal::NoSuchEntry) for an entry that `author` may not read, or that
+    ///   does not exist
+    /// - 403 [`Muted`](Refusal::Muted); [`NotAuthor`](Refusal::NotAuthor)
+    /// - 409 [`AlreadyErased`](Refusal::AlreadyErased)
+    /// - 413 [`OverLimit`](Refusal::OverLimit): message bytes, message bytes in total
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, GroupId, Page, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, group, now) = (UserId(1), GroupId(7), Timestamp(1_000));
+    /// let _ = engine.create(alice, group, now)?;
+    /// let seq = engine.post(alice, group, "helo", now)?.value;
+    /// let _ = engine.edit(alice, group, seq, "hello", now.after(5))?;
+    ///
+    /// let (_, entry) = engine.history(&alice, &group, Page::newest(1), now)?.next().unwrap();
+    /// assert_eq!((&*entry.message, entry.edited()), ("hello", Some(now.after(5))));
+    ///
+    /// let _ = engine.erase(alice, group, seq, now.after(9))?;
+    /// let (_, entry) = engine.history(&alice, &group, Page::newest(1), now)?.next().unwrap();
+    /// assert_eq!((&*entry.message, entry.erased_by()), ("", Some(&alice)));
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
+    pub fn edit(
+        &mut self,
+        author: U,
+        group: G,
+        seq: Seq,
+        message: impl Into<Arc<str>>,
+        now: Timestamp,
+    ) -> CommandResult<(), U, G> {
+        self.charge(Operation::Edit, &author, Some(&group), now)?;
+        self.state.edit(author, group, seq, message.into(), now)
+    }
+
+    /// Removes the text of a message. Its author does, or a member of strictly higher rank than the
+    /// author has now (an author who is no member any more has none, so any admin does). The entry
+    /// keeps its number, its time and its author; [`Entry::erased_by`](crate::Entry::erased_by) says
+    /// who erased it. The engine holds the text no longer; a signal that was not delivered yet or a
+    /// clone of the engine may. O(log N); while a clone of the engine lives, a block of 32 entries is
+    /// copied. [`edit`](Self::edit) has an example.
+    ///
+    /// Signals: `MessageErase` from `by`, to the other members.
+    ///
+    /// # Errors
+    /// - 429 [`TooFast`](Refusal::TooFast)
+    /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
+    /// - 400 [`NotMember`](Refusal::NotMember)
+    /// - 404 [`NoSuchEntry`](Refusal::NoSuchEntry) for an entry that `by` may not read, or that does
+    ///   not exist
+    /// - 403 [`NotAuthor`](Refusal::NotAuthor) for a plain member; [`Outranked`](Refusal::Outranked)
+    ///   if the author is of no lower rank
+    /// - 409 [`AlreadyErased`](Refusal::AlreadyErased)
+    pub fn erase(&mut self, by: U, group: G, seq: Seq, now: Timestamp) -> CommandResult<(), U, G> {
+        self.charge(Operation::Erase, &by, Some(&group), now)?;
+        self.state.erase(by, group, seq, now)
+    }
+
     /// Dissolves a group, whatever its [`OwnerExit`](crate::OwnerExit). Returns all that was in it.
     /// O(log N), however large it is.
     ///
-    /// Signals: `MemberKick` from and by `owner`, then `HistoryPurge`, both to every other member.
+    /// `farewell` is what the owner says to the members, and to whoever asks for the group while it
+    /// is remembered.
+    ///
+    /// Signals: `MemberKick` from and by `owner`, then `HistoryPurge` with the farewell, both to
+    /// every other member.
     ///
     /// # Errors
     /// - 429 [`TooFast`](Refusal::TooFast)
     /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
     /// - 400 [`NotMember`](Refusal::NotMember)
     /// - 403 [`NotOwner`](Refusal::NotOwner)
+    /// - 413 [`OverLimit`](Refusal::OverLimit): note bytes
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, Farewell, GroupId, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, group, now) = (UserId(1), GroupId(7), Timestamp(1_000));
+    /// let _ = engine.create(alice, group, now)?;
+    /// let farewell = Farewell { note: Some("we have moved".into()), successor: Some(GroupId(8)) };
+    /// let _ = engine.dissolve(alice, group, farewell, now)?;
+    ///
+    /// let Err(Refusal::Dissolved { successor, .. }) = engine.join(UserId(2), group, now) else {
+    ///     panic!()
+    /// };
+    /// assert_eq!(successor, Some(GroupId(8)));
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
     pub fn dissolve(
         &mut self,
         owner: U,
         group: G,
+        farewell: Farewell<G>,
         now: Timestamp,
     ) -> CommandResult<Dissolved<U>, U, G> {
         self.charge(Operation::Dissolve, &owner, Some(&group), now)?;
-        self.state.dissolve(owner, group, now)
+        self.state.dissolve(owner, group, farewell, now)
     }
 
     /// Makes `user` the owner; who was becomes an admin. O(log N).
@@ -317,6 +463,67 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.unban(by, group, user, now)
     }
 
+    /// Forbids `user` to post and to edit, until `until`, or until the mute is lifted. `user` need not
+    /// be a member: a mute outlives leaving and coming back. A mute they were under is replaced. Up
+    /// to two mutes that are over are forgotten. O(log N).
+    ///
+    /// Signals: `Mute` from `user`, to every member, if `user` is one.
+    ///
+    /// # Errors
+    /// - 429 [`TooFast`](Refusal::TooFast)
+    /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
+    /// - 400 [`NotMember`](Refusal::NotMember), of `by`
+    /// - 403 [`NotAdmin`](Refusal::NotAdmin); [`Outranked`](Refusal::Outranked) if `user` is of no
+    ///   lower rank, or is `by`
+    /// - 409 [`AlreadyExpired`](Refusal::AlreadyExpired) if `until` is not after `now`
+    /// - 413 [`OverLimit`](Refusal::OverLimit): mutes per group
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, GroupId, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, bob, group, now) = (UserId(1), UserId(2), GroupId(7), Timestamp(1_000));
+    /// let _ = engine.create(alice, group, now)?;
+    /// let _ = engine.join(bob, group, now)?;
+    ///
+    /// let until = Some(now.after(60_000));
+    /// let _ = engine.mute(alice, group, bob, until, now)?;
+    /// assert_eq!(engine.post(bob, group, "hi", now), Err(Refusal::Muted { by: alice, until }));
+    ///
+    /// let _ = engine.unmute(alice, group, bob, now)?;
+    /// let _ = engine.post(bob, group, "hi", now)?;
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
+    pub fn mute(
+        &mut self,
+        by: U,
+        group: G,
+        user: U,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> CommandResult<(), U, G> {
+        self.charge(Operation::Mute, &by, Some(&group), now)?;
+        self.state.mute(by, group, user, until, now)
+    }
+
+    /// Lifts a mute. It takes the same rank as muting, so nobody lifts their own. Up to two mutes
+    /// that are over are forgotten. O(log N). [`mute`](Self::mute) has an example.
+    ///
+    /// Signals: `Unmute` from `user`, to every member, if `user` is one.
+    ///
+    /// # Errors
+    /// - 429 [`TooFast`](Refusal::TooFast)
+    /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
+    /// - 400 [`NotMember`](Refusal::NotMember), of `by`
+    /// - 403 [`NotAdmin`](Refusal::NotAdmin); [`Outranked`](Refusal::Outranked) if `user` is of no
+    ///   lower rank, or is `by`
+    /// - 409 [`NotMuted`](Refusal::NotMuted)
+    pub fn unmute(&mut self, by: U, group: G, user: U, now: Timestamp) -> CommandResult<(), U, G> {
+        self.charge(Operation::Unmute, &by, Some(&group), now)?;
+        self.state.unmute(by, group, user, now)
+    }
+
     /// Ends every membership of `user`: their account goes. Each group goes through what
     /// [`leave`](Self::leave) does; but where an owner's leaving would be refused, the senior admin
     /// succeeds them, or else the group is dissolved, for an account that goes cannot stay. Returns
@@ -411,8 +618,9 @@ impl<U: Id, G: Id> Engine<U, G> {
             Command::Post { author, group, message } => {
                 state.post(author, group, message, now)?.map(Reply::Posted)
             }
-            Command::Dissolve { owner, group } => {
-                state.dissolve(owner, group, now)?.map(Reply::Dissolved)
+            Command::Dissolve { owner, group, note, successor } => {
+                let farewell = Farewell { note, successor };
+                state.dissolve(owner, group, farewell, now)?.map(Reply::Dissolved)
             }
             Command::Transfer { owner, group, user } => {
                 state.transfer(owner, group, user, now)?.map(|()| Reply::Transferred)
@@ -430,27 +638,98 @@ impl<U: Id, G: Id> Engine<U, G> {
                 state.unban(by, group, user, now)?.map(|()| Reply::Unbanned)
             }
             Command::LeaveAll { user } => state.leave_all(user, now)?.map(Reply::LeftAll),
+            Command::Add { by, group, user } => state.add(by, group, user, now)?.map(Reply::Added),
+            Command::Mute { by, group, user, until } => {
+                state.mute(by, group, user, until, now)?.map(|()| Reply::Muted)
+            }
+            Command::Unmute { by, group, user } => {
+                state.unmute(by, group, user, now)?.map(|()| Reply::Unmuted)
+            }
+            Command::Edit { author, group, seq, message } => {
+                state.edit(author, group, seq, message, now)?.map(|()| Reply::Edited)
+            }
+            Command::Erase { by, group, seq } => {
+                state.erase(by, group, seq, now)?.map(|()| Reply::Erased)
+            }
         })
     }
 
-    /// What comes before every command: the rate limit, and a bounded share of the cleaning, paid for
-    /// by the charge.
-    fn charge(
+    /// What every command does first, by itself: the rate limit, and a bounded share of the cleaning,
+    /// paid for by the charge. O(log N).
+    ///
+    /// For a host that replicates commands and knows that one will be refused: charging for it leaves
+    /// the engine as the refused command would, so its text need not be kept. `group` is
+    /// [`Command::group`], and `None` for [`Operation::LeaveAll`].
+    ///
+    /// # Errors
+    /// - 429 [`TooFast`](Refusal::TooFast)
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, GroupId, Operation, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, group, now) = (UserId(1), GroupId(7), Timestamp(1_000));
+    /// let mut replica = engine.clone();
+    /// assert!(engine.post(alice, group, "a long text", now).is_err());
+    /// replica.charge(Operation::Post, &alice, Some(&group), now)?;
+    /// assert_eq!(engine, replica);
+    /// # Ok::<(), disband::Refusal<UserId>>(())
+    /// ```
+    pub fn charge(
         &mut self,
         operation: Operation,
         user: &U,
         group: Option<&G>,
         now: Timestamp,
-    ) -> Result<(), Refusal<U>> {
+    ) -> Result<(), Refusal<U, G>> {
         if let Some(rate) = self.state.config.quotas.of(operation).rate() {
             let group = group.filter(|group| self.state.groups.contains(group)).cloned();
-            let key = CellKey { user: user.clone(), group, operation };
             self.limiter
-                .charge(key, &rate, &self.state.config.quotas, now)
+                .charge(operation, (user.clone(), group), &rate, now)
                 .map_err(|retry_at| Refusal::TooFast { retry_at })?;
         }
         self.state.tidy(share(operation), now);
         Ok(())
+    }
+
+    /// Changes the configuration, all of it. It is the host's command, not a user's: there is no rate
+    /// limit, no time and no signal. Replicas carry it out at the same place in their order.
+    ///
+    /// What exists may stand above a limit that was lowered: it stays, and only stops growing. Where
+    /// [`Config::departures`] was lowered, a group forgets what is too many at its next departure.
+    /// Where the quota of an operation changed, all allowances of it are full again: its rate cells
+    /// are forgotten, and returned to be freed where the caller likes.
+    ///
+    /// O(1): it depends on nothing that the engine holds.
+    ///
+    /// # Errors
+    /// [`ConfigError::Instance`] if the instance number is another. Nothing has changed then.
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Config, Engine, GroupId, Limits, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, group, now) = (UserId(1), GroupId(7), Timestamp(1_000));
+    /// let _ = engine.create(alice, group, now).unwrap();
+    ///
+    /// let limits = Limits { message_bytes: Some(2), ..engine.config().limits };
+    /// let forgotten = engine.set_config(Config { limits, ..*engine.config() })?;
+    /// assert!(forgotten.is_empty(), "no quota has changed");
+    /// assert_eq!(engine.post(alice, group, "long", now).unwrap_err().code(), 413);
+    ///
+    /// assert!(engine.set_config(Config { instance: 5, ..*engine.config() }).is_err());
+    /// # Ok::<(), disband::ConfigError>(())
+    /// ```
+    pub fn set_config(&mut self, config: Config) -> Result<Forgotten<U, G>, ConfigError> {
+        let old = self.state.config;
+        if old.instance != config.instance {
+            return Err(ConfigError::Instance { is: old.instance, asked: config.instance });
+        }
+        self.state.config = config;
+        let is_kept = |operation| old.quotas.of(operation) == config.quotas.of(operation);
+        Ok(self.limiter.keep(is_kept))
     }
 
     /// The page of a group's history, newest first: what is within its retention, and, unless the
@@ -468,7 +747,7 @@ impl<U: Id, G: Id> Engine<U, G> {
         group: &G,
         page: Page,
         now: Timestamp,
-    ) -> Result<History<'_, U>, Refusal<U>> {
+    ) -> Result<History<'_, U>, Refusal<U, G>> {
         self.state.history(reader, group, page, now)
     }
 
@@ -498,7 +777,7 @@ impl<U: Id, G: Id> Engine<U, G> {
             .filter(move |(_, group)| group.owner() == user)
     }
 
-    /// The configuration that the engine was made with.
+    /// The configuration: the one that the engine was made with, or the last one that was set.
     #[must_use]
     pub const fn config(&self) -> &Config {
         &self.state.config
@@ -510,8 +789,9 @@ impl<U: Id, G: Id> Engine<U, G> {
         let directory = &self.state.directory;
         Stats {
             groups: self.state.groups.len() as u64,
-            memberships: directory.len().saturating_sub(directory.stale()),
+            memberships: directory.memberships(),
             entries: self.state.entries,
+            message_bytes: self.state.message_bytes,
             tombstones: self.state.tombstones.len() as u64,
             cells: self.limiter.len() as u64,
             unswept: directory.stale(),
@@ -537,7 +817,7 @@ impl<U: Id, G: Id> Engine<U, G> {
 /// What a command pays for in the sweep of the index.
 const fn share(operation: Operation) -> Share {
     match operation {
-        Operation::Create | Operation::Join => Share::MayJoin,
+        Operation::Create | Operation::Join | Operation::Add => Share::MayJoin,
         Operation::Leave | Operation::LeaveAll | Operation::Dissolve => Share::MayEnd,
         _ => Share::Neither,
     }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bans::{Ban, Bans};
 use crate::id::{Id, Seq, Stint};
-use crate::log::{Entry, History, Log, Page, Retention};
+use crate::log::{Change, Dropped, Entry, History, Log, Page, Retention};
 use crate::map::Map;
-use crate::options::{GroupOptions, HistoryAccess};
+use crate::options::{Announce, GroupOptions, HistoryAccess};
 use crate::rank::Rank;
 use crate::refusal::Absence;
+use crate::sanctions::{Ban, Mute, Sanctions};
 use crate::time::Timestamp;
 use crate::tree::Spot;
 
@@ -28,7 +28,10 @@ pub struct Group<U: Id> {
     members: Map<U, Stint>,
     /// By stint, so that the senior one is the first, and a rank ends with its stint.
     admins: Map<Stint, U>,
-    bans: Bans<U>,
+    /// The owner and the admins, as an audience needs them.
+    staff: Map<U, Stint>,
+    bans: Sanctions<U>,
+    mutes: Sanctions<U>,
     log: Log<U>,
     /// The last departures, one per user, the oldest first. A short array: a map of 64 of them
     /// took 4 kB a group, ten times what eight members take.
@@ -56,16 +59,19 @@ pub(crate) struct GroupParts<
     Members = Vec<(U, Stint)>,
     Admins = Vec<(Stint, U)>,
     Bans = Vec<(U, Ban<U>)>,
+    Mutes = Vec<(U, Mute<U>)>,
     Departures = Vec<PastMember<U>>,
     Entries = Vec<Entry<U>>,
 > {
     pub(crate) owner: U,
     pub(crate) options: GroupOptions,
     pub(crate) version: u64,
-    /// Ascending, as are the admins and the bans.
+    /// Ascending, as are the admins, the bans and the mutes.
     pub(crate) members: Members,
     pub(crate) admins: Admins,
     pub(crate) bans: Bans,
+    #[serde(default)]
+    pub(crate) mutes: Mutes,
     /// The oldest first, as are the entries.
     pub(crate) departures: Departures,
     /// The number of the first entry.
@@ -88,19 +94,21 @@ pub(crate) struct Member {
 pub(crate) struct Posted {
     pub(crate) seq: Seq,
     pub(crate) at: Timestamp,
-    /// How many older entries went.
-    pub(crate) dropped: u64,
+    /// The entries that went.
+    pub(crate) dropped: Dropped,
 }
 
 impl<U: Id> Group<U> {
     pub(crate) fn new(owner: U, stint: Stint, options: GroupOptions) -> Self {
         Group {
             members: Map::from_ascending([(owner.clone(), stint)]),
+            staff: Map::from_ascending([(owner.clone(), stint)]),
             owner,
             options,
             version: stint.0,
             admins: Map::new(),
-            bans: Bans::new(),
+            bans: Sanctions::new(),
+            mutes: Sanctions::new(),
             log: Log::new(),
             departures: Vec::new(),
         }
@@ -108,15 +116,26 @@ impl<U: Id> Group<U> {
 
     /// A group of these parts, which [`Engine::check`](crate::Engine::check) has yet to verify.
     pub(crate) fn from_parts(parts: GroupParts<U>) -> Self {
+        let members = Map::from_ascending(parts.members);
+        let admins = parts.admins.iter().map(|(_, user)| user);
+        let mut staff: Vec<U> = admins.chain([&parts.owner]).cloned().collect();
+        staff.sort_unstable();
+        staff.dedup();
+        let with_stint = |user: U| {
+            let stint = members.get(&user).copied().unwrap_or(Stint(0));
+            (user, stint)
+        };
         Group {
+            staff: Map::from_ascending(staff.into_iter().map(with_stint)),
             owner: parts.owner,
             options: parts.options,
             version: parts.version,
-            members: Map::from_ascending(parts.members),
             admins: Map::from_ascending(parts.admins),
-            bans: Bans::from_ascending(parts.bans),
+            bans: Sanctions::from_ascending(parts.bans),
+            mutes: Sanctions::from_ascending(parts.mutes),
             log: Log::restore(parts.first, parts.last_at, parts.entries),
             departures: parts.departures,
+            members,
         }
     }
 
@@ -210,6 +229,18 @@ impl<U: Id> Group<U> {
         self.bans.iter(now)
     }
 
+    /// The mute that `user` is under, if there is one. O(log mutes).
+    #[must_use]
+    pub fn mute(&self, user: &U, now: Timestamp) -> Option<&Mute<U>> {
+        self.mutes.holding(user, now)
+    }
+
+    /// Who may not post, by ascending id. A step walks over those whose mute is over but not yet
+    /// cleaned.
+    pub fn mutes(&self, now: Timestamp) -> impl DoubleEndedIterator<Item = (&U, &Mute<U>)> {
+        self.mutes.iter(now)
+    }
+
     /// How many entries the log has, those past their retention but not yet dropped among them.
     /// O(1).
     #[must_use]
@@ -224,8 +255,8 @@ impl<U: Id> Group<U> {
     }
 
     /// The departures that are remembered, the oldest first: one per user, as many as
-    /// [`Config::departures`](crate::Config) says. That some of them are members again is no
-    /// contradiction.
+    /// [`Config::departures`](crate::Config) said at the last of them. That some of them are members
+    /// again is no contradiction.
     #[must_use]
     pub fn departures(&self) -> &[PastMember<U>] {
         &self.departures
@@ -252,18 +283,25 @@ impl<U: Id> Group<U> {
 
     /// What `stint` may read. See [`Log::first_live`] and [`Log::page`] for the cost.
     pub(crate) fn history(&self, stint: Stint, page: Page, now: Timestamp) -> History<'_, U> {
-        let since = match self.options.history {
-            HistoryAccess::FromJoin => Some(stint),
-            HistoryAccess::Full => None,
-        };
-        self.log.page(page, self.log.first_live(self.retention(), now), since)
+        self.log.page(page, self.log.first_live(self.retention(), now), self.reads_since(stint))
     }
 
-    /// How many entries will be within their retention with one more. O(log² n).
-    pub(crate) fn entries_with_one_more(&self, now: Timestamp) -> u64 {
+    /// The entry `seq`, if `stint` may read it. O(log n).
+    pub(crate) fn entry(&self, stint: Stint, seq: Seq, now: Timestamp) -> Option<&Entry<U>> {
+        self.log.live(seq, self.retention(), self.reads_since(stint), now)
+    }
+
+    fn reads_since(&self, stint: Stint) -> Option<Stint> {
+        match self.options.history {
+            HistoryAccess::FromJoin => Some(stint),
+            HistoryAccess::Full => None,
+        }
+    }
+
+    /// How many entries are within their retention. O(log² n).
+    pub(crate) fn live_entries(&self, now: Timestamp) -> u64 {
         let first = self.log.first_live(self.retention(), now);
-        let one_more = self.log.next().0.saturating_sub(first.0).saturating_add(1);
-        one_more.min(self.options.keep_entries.unwrap_or(u64::MAX))
+        self.log.next().0.saturating_sub(first.0)
     }
 
     fn retention(&self) -> Retention {
@@ -285,20 +323,36 @@ impl<U: Id> Group<U> {
         self.admins.first().map(|(stint, user)| (user, *stint))
     }
 
-    /// Whether the members and admins are kept in order. O(n).
+    /// Whether the members, the admins and the staff are kept in order. O(n).
     pub(crate) fn is_in_order(&self) -> bool {
-        self.members.is_sound() && self.admins.is_sound()
+        self.members.is_sound() && self.admins.is_sound() && self.staff.is_sound()
+    }
+
+    /// Whether every admin is a member under that stint and not the owner, and the staff are the
+    /// admins and the owner. O(admins · log n).
+    pub(crate) fn has_its_staff(&self) -> bool {
+        let is_staff = |user: &U, stint| {
+            self.stint(user) == Some(stint) && self.staff.get(user) == Some(&stint)
+        };
+        self.staff.len() == self.admins.len().saturating_add(1)
+            && self.admins().all(|(user, stint)| is_staff(user, stint) && *user != self.owner)
+            && self.stint(&self.owner).is_some_and(|stint| is_staff(&self.owner, stint))
     }
 
     /// The bans, also those that are over.
-    pub(crate) fn all_bans(&self) -> &Bans<U> {
+    pub(crate) fn all_bans(&self) -> &Sanctions<U> {
         &self.bans
+    }
+
+    /// The mutes, also those that are over.
+    pub(crate) fn all_mutes(&self) -> &Sanctions<U> {
+        &self.mutes
     }
 
     /// Takes in a user who is no member and not banned, at the spot where [`member`](Self::member)
     /// found that they belong. O(log n).
     pub(crate) fn admit(&mut self, spot: &Spot, user: U, stint: Stint, now: Timestamp) {
-        self.unbar(&user, now);
+        self.bans.lift(&user, now);
         self.members.insert_at(spot, user, stint);
     }
 
@@ -306,51 +360,68 @@ impl<U: Id> Group<U> {
     /// O(log n + kept).
     pub(crate) fn remove(&mut self, member: &Member, past: PastMember<U>, kept: u8) {
         self.members.remove_at(&member.spot);
-        if member.rank == Rank::Admin {
+        if member.rank > Rank::Member {
             self.admins.remove(&member.stint);
+            self.staff.remove(&past.user);
         }
-        if kept == 0 {
-            return;
-        }
+        let kept = usize::from(kept);
         let known = self.departures.iter().position(|other| other.user == past.user);
-        if let Some(at) = known.or((self.departures.len() >= usize::from(kept)).then_some(0)) {
+        if let Some(at) = known {
             self.departures.remove(at);
         }
-        self.departures.push(past);
+        let over = self.departures.len().saturating_add(1).saturating_sub(kept);
+        self.departures.drain(..over.min(self.departures.len()));
+        if kept > 0 {
+            self.departures.push(past);
+        }
     }
 
     /// Makes a member an admin. O(log n).
     pub(crate) fn appoint(&mut self, user: U, stint: Stint) {
+        self.staff.insert(user.clone(), stint);
         self.admins.insert(stint, user);
     }
 
     /// Makes an admin a member. O(log n).
-    pub(crate) fn revoke(&mut self, stint: Stint) {
+    pub(crate) fn revoke(&mut self, user: &U, stint: Stint) {
+        self.staff.remove(user);
         self.admins.remove(&stint);
     }
 
     /// Makes a member the owner. The old owner becomes a plain member. O(log n).
     pub(crate) fn hand_to(&mut self, heir: U, stint: Stint) {
-        self.revoke(stint);
-        self.owner = heir;
+        self.admins.remove(&stint);
+        self.staff.insert(heir.clone(), stint);
+        let previous = std::mem::replace(&mut self.owner, heir);
+        self.staff.remove(&previous);
     }
 
     /// Changes the options. What was past its retention stays so, whatever the new one: it is
-    /// dropped here, and how much is returned. O(log² n).
-    pub(crate) fn set_options(&mut self, options: GroupOptions, now: Timestamp) -> u64 {
+    /// dropped here. O(log² n).
+    pub(crate) fn set_options(&mut self, options: GroupOptions, now: Timestamp) -> Dropped {
         let dropped = self.log.drop_expired(self.retention(), now, u64::MAX);
         self.options = options;
         dropped
     }
 
     /// Bans a user. If they are a member, the caller removes them next. O(log bans).
-    pub(crate) fn bar(&mut self, user: U, ban: Ban<U>, now: Timestamp) {
+    pub(crate) fn put_ban(&mut self, user: U, ban: Ban<U>, now: Timestamp) {
         self.bans.put(user, ban, now);
     }
 
     /// Lets a user in again. O(log bans).
-    pub(crate) fn unbar(&mut self, user: &U, now: Timestamp) {
+    pub(crate) fn lift_ban(&mut self, user: &U, now: Timestamp) {
         self.bans.lift(user, now);
+    }
+
+    /// Mutes a user, member or not. O(log mutes).
+    pub(crate) fn put_mute(&mut self, user: U, mute: Mute<U>, now: Timestamp) {
+        self.mutes.put(user, mute, now);
+    }
+
+    /// Lets a user post again. O(log mutes).
+    pub(crate) fn lift_mute(&mut self, user: &U, now: Timestamp) {
+        self.mutes.lift(user, now);
     }
 
     /// Appends to the log, and drops a few entries past their retention. `before` is the stint that
@@ -364,6 +435,26 @@ impl<U: Id> Group<U> {
     ) -> Posted {
         let (seq, at) = self.log.append(author, message, before, now);
         Posted { seq, at, dropped: self.log.drop_expired(self.retention(), now, DROPPED) }
+    }
+
+    /// Gives an entry another text. O(log n).
+    pub(crate) fn rewrite(&mut self, seq: Seq, message: Arc<str>, change: Change<U>) {
+        self.log.rewrite(seq, message, change);
+    }
+
+    /// Whether only the staff hears of the coming and going of somebody of this rank.
+    pub(crate) fn is_quiet_about(&self, rank: Rank) -> bool {
+        rank == Rank::Member && self.options.announce == Announce::Staff
+    }
+
+    /// For a signal about the coming or going of somebody of this rank: the version that it carries,
+    /// and who hears of it. O(1).
+    pub(crate) fn announce(&mut self, rank: Rank) -> (u64, Map<U, Stint>) {
+        if self.is_quiet_about(rank) {
+            (self.version, self.staff.clone())
+        } else {
+            (self.advance(), self.members.clone())
+        }
     }
 
     /// Counts one more signal, and returns the version it carries.

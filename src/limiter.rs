@@ -6,25 +6,33 @@
 //! milliseconds to refill). All of it fits: `n` and `b` are below 2^32, `p` and times below 2^64,
 //! so no sum here reaches 2^99 and the saturating operations never saturate.
 
+use std::fmt;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::Id;
+use crate::map::Map;
 use crate::quota::{Operation, Quotas, Rate};
 use crate::time::Timestamp;
-use crate::timed::{Due, Timed, TimedIter};
+use crate::timed::{Due, Timed};
+use crate::tree::Spot;
 
 /// Cells evicted per charged command, at most. One would do: a command adds at most one.
 const EVICTIONS: usize = 2;
 
 /// What is limited apart: a user's one kind of operation in one group. Groups that do not exist
 /// share the cell `None`, so that made-up ids can't fill the memory.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CellKey<U, G> {
     pub(crate) user: U,
     pub(crate) group: Option<G>,
     pub(crate) operation: Operation,
 }
+
+/// A cell's key without its operation.
+type Place<U, G> = (U, Option<G>);
 
 impl Rate {
     fn scaled(&self, now: Timestamp) -> u128 {
@@ -80,13 +88,13 @@ impl Rate {
 #[serde(transparent)]
 pub(crate) struct Cell(u128);
 
-impl<U, G> Due<CellKey<U, G>> for Cell {
+impl<K> Due<K> for Cell {
     type At = Timestamp;
-    type Terms = Quotas;
+    type Terms = Rate;
 
     /// `Timestamp::MAX` stands for every time past it: such a cell has not expired even then.
-    fn due(&self, key: &CellKey<U, G>, quotas: &Quotas) -> Option<Timestamp> {
-        let expiry = quotas.of(key.operation).rate()?.expiry(self.0);
+    fn due(&self, _: &K, rate: &Rate) -> Option<Timestamp> {
+        let expiry = rate.expiry(self.0);
         (expiry < Timestamp::MAX).then_some(expiry)
     }
 
@@ -104,69 +112,181 @@ pub(crate) enum Misfit {
     Unreachable,
 }
 
-/// All cells.
-#[derive(Debug, Clone, PartialEq)]
+/// The cells of one operation. They lie behind an `Arc`, so that a charge copies only those of its own
+/// operation while a clone of the engine lives.
+#[derive(Debug, Clone)]
+struct Cells<U: Id, G: Id> {
+    of: Arc<Timed<Place<U, G>, Cell>>,
+    /// When the first of them may be evicted: kept here, because every charge asks.
+    next: Option<Timestamp>,
+}
+
+impl<U: Id, G: Id> Cells<U, G> {
+    fn new(of: Timed<Place<U, G>, Cell>) -> Self {
+        Cells { next: of.next_due(), of: Arc::new(of) }
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Timed<Place<U, G>, Cell>)) {
+        let of = Arc::make_mut(&mut self.of);
+        change(of);
+        self.next = of.next_due();
+    }
+}
+
+/// All cells, those of each operation apart: where an operation's quota changes, its cells are
+/// forgotten at once, however many they are.
+#[derive(Debug, Clone)]
 pub(crate) struct Limiter<U: Id, G: Id> {
-    cells: Timed<CellKey<U, G>, Cell>,
+    cells: Map<Operation, Cells<U, G>>,
 }
 
 impl<U: Id, G: Id> Limiter<U, G> {
     pub(crate) const fn new() -> Self {
-        Limiter { cells: Timed::new() }
+        Limiter { cells: Map::new() }
     }
 
-    /// Of the cells of a snapshot, in strictly ascending order of their keys. O(n log n).
+    /// Of the cells of a snapshot, in strictly ascending order of their operation, user and group.
+    /// O(n log n).
     pub(crate) fn from_ascending(
         cells: Vec<(CellKey<U, G>, Cell)>,
         quotas: &Quotas,
     ) -> Result<Self, Misfit> {
-        for (key, Cell(cell)) in &cells {
-            let rate = quotas.of(key.operation).rate().ok_or(Misfit::Unlimited)?;
-            if *cell > rate.latest() {
-                return Err(Misfit::Unreachable);
+        let mut limiter = Limiter::new();
+        let mut cells = cells.into_iter().peekable();
+        while let Some((CellKey { operation, .. }, _)) = cells.peek() {
+            let operation = *operation;
+            let rate = quotas.of(operation).rate().ok_or(Misfit::Unlimited)?;
+            let mut of = Vec::new();
+            while let Some((key, cell)) = cells.next_if(|(key, _)| key.operation == operation) {
+                if cell.0 > rate.latest() {
+                    return Err(Misfit::Unreachable);
+                }
+                of.push(((key.user, key.group), cell));
             }
+            limiter.cells.insert(operation, Cells::new(Timed::from_ascending(of, &rate)));
         }
-        Ok(Limiter { cells: Timed::from_ascending(cells, quotas) })
+        Ok(limiter)
     }
 
-    /// Charges `key` for one command at `rate`, its quota; or answers when to come again, and
-    /// touches nothing. A charge pays for the eviction of a few cells. O(log cells).
+    /// Charges `user` in `group` for one `operation` at `rate`, its quota; or answers when to come
+    /// again, and touches nothing. A charge pays for the eviction of a few cells. O(log cells).
     pub(crate) fn charge(
         &mut self,
-        key: CellKey<U, G>,
+        operation: Operation,
+        place: Place<U, G>,
         rate: &Rate,
-        quotas: &Quotas,
         now: Timestamp,
     ) -> Result<(), Timestamp> {
-        let is_over = |expiry: Timestamp| expiry <= now;
-        let found = self.cells.find(&key);
-        let cell = found.ok().and_then(|spot| self.cells.at(&spot));
+        let at = self.cells.find(&operation);
+        let cells = at.ok().and_then(|at| self.cells.at(&at));
+        let found = cells.map_or(Err(Spot::default()), |cells| cells.of.find(&place));
+        let cell = cells.zip(found.ok()).and_then(|(cells, spot)| cells.of.at(&spot));
         let charged = Cell(rate.charge(cell.map(|cell| cell.0), now)?);
-        if cell.and_then(|cell| cell.due(&key, quotas)).is_some_and(is_over) {
-            // The charged cell itself is due, so the cleaning may remove it: clean first, then find
-            // its place again.
-            self.cells.clean(EVICTIONS, is_over);
-            self.cells.put(self.cells.find(&key), key, charged, quotas);
-        } else {
-            self.cells.put(found, key, charged, quotas);
-            self.cells.clean(EVICTIONS, is_over);
+        let is_due = cell.and_then(|cell| cell.due(&place, rate)).is_some_and(|due| due <= now);
+
+        if is_due {
+            // The charged cell itself may be evicted: evict first, then find its place again.
+            self.evict(now);
+        }
+        let at = at.unwrap_or_else(|at| {
+            self.cells.insert_at(&at, operation, Cells::new(Timed::new()));
+            at
+        });
+        if let Some(cells) = self.cells.at_mut(&at) {
+            let found = if is_due { cells.of.find(&place) } else { found };
+            cells.change(|of| of.put(found, place, charged, rate));
+        }
+        if !is_due {
+            self.evict(now);
         }
         Ok(())
     }
 
-    pub(crate) fn iter(&self) -> TimedIter<'_, CellKey<U, G>, Cell> {
-        self.cells.iter()
+    /// Evicts a few of the cells that may be evicted: those first whose time came first, and of
+    /// those the smallest by user, group and operation. O(log cells).
+    fn evict(&mut self, now: Timestamp) {
+        for _ in 0..EVICTIONS {
+            let due = self.cells.iter().filter(|(_, cells)| cells.next.is_some_and(|at| at <= now));
+            let first = due.min_by_key(|(operation, cells)| (cells.of.first_due(), **operation));
+            let Some((operation, _)) = first else { return };
+            let Ok(at) = self.cells.find(&{ *operation }) else { return };
+            if let Some(cells) = self.cells.at_mut(&at) {
+                cells.change(|of| of.clean(1, |expiry| expiry <= now));
+            }
+        }
+    }
+
+    /// Forgets the cells of each operation that `is_kept` does not want, and returns them. What that
+    /// costs does not depend on how many cells there are.
+    pub(crate) fn keep(&mut self, is_kept: impl Fn(Operation) -> bool) -> Forgotten<U, G> {
+        let all = std::mem::take(&mut self.cells);
+        let all = all.iter().map(|(operation, cells)| (*operation, cells.clone()));
+        let (kept, forgotten): (Vec<_>, Vec<_>) =
+            all.partition(|(operation, _)| is_kept(*operation));
+        self.cells = Map::from_ascending(kept);
+        Forgotten { cells: Map::from_ascending(forgotten) }
+    }
+
+    /// All cells, ascending by operation, user and group.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (CellKey<&U, &G>, &Cell)> {
+        self.cells.iter().flat_map(|(operation, cells)| {
+            cells.of.iter().map(|((user, group), cell)| {
+                (CellKey { user, group: group.as_ref(), operation: *operation }, cell)
+            })
+        })
     }
 
     /// How many cells there are. O(1).
     pub(crate) fn len(&self) -> usize {
-        self.cells.len()
+        count(&self.cells)
     }
 
     /// Whether every cell has a limit and waits for its eviction, and nothing else does. O(n log n).
     pub(crate) fn is_sound(&self, quotas: &Quotas) -> bool {
-        let is_limited = |key: &CellKey<U, G>| quotas.of(key.operation).rate().is_some();
-        self.cells.iter().all(|(key, _)| is_limited(key)) && self.cells.is_sound(quotas)
+        self.cells.iter().all(|(operation, cells)| match quotas.of(*operation).rate() {
+            Some(rate) => cells.of.is_sound(&rate) && cells.next == cells.of.next_due(),
+            None => cells.of.len() == 0,
+        })
+    }
+}
+
+fn count<U: Id, G: Id>(cells: &Map<Operation, Cells<U, G>>) -> usize {
+    cells.iter().map(|(_, cells)| cells.of.len()).fold(0, usize::saturating_add)
+}
+
+/// Equal if the cells are.
+impl<U: Id, G: Id> PartialEq for Limiter<U, G> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+/// The rate cells that [`Engine::set_config`](crate::Engine::set_config) has forgotten.
+///
+/// Freeing a million of them takes a while: drop this wherever it disturbs nobody, on another
+/// thread for instance.
+#[derive(Clone)]
+pub struct Forgotten<U: Id, G: Id> {
+    cells: Map<Operation, Cells<U, G>>,
+}
+
+impl<U: Id, G: Id> Forgotten<U, G> {
+    /// How many cells there are. O(1).
+    #[must_use]
+    pub fn len(&self) -> usize {
+        count(&self.cells)
+    }
+
+    /// Whether no cell was forgotten. O(1).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<U: Id, G: Id> fmt::Debug for Forgotten<U, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forgotten").field("len", &self.len()).finish()
     }
 }
 
@@ -174,13 +294,46 @@ impl<U: Id, G: Id> Limiter<U, G> {
 mod tests {
     use super::*;
 
+    fn limiter(cells: &[(u8, Operation, u128)]) -> Limiter<u8, u8> {
+        let cells = cells.iter().map(|(user, operation, cell)| {
+            let key = CellKey { user: *user, group: Some(7), operation: *operation };
+            (key, Cell(*cell))
+        });
+        Limiter::from_ascending(cells.collect(), &Quotas::default()).unwrap()
+    }
+
     #[test]
     fn a_cell_of_an_operation_without_a_limit_is_unsound() {
-        let quotas = Quotas::default();
-        let key = CellKey { user: 1, group: Some(7), operation: Operation::Join };
-        let limiter = Limiter::from_ascending(vec![(key, Cell(5_000))], &quotas).unwrap();
-        assert!(limiter.is_sound(&quotas));
+        let mut limiter = limiter(&[(1, Operation::Join, 5_000)]);
+        assert!(limiter.is_sound(&Quotas::default()));
         assert!(!limiter.is_sound(&Quotas::UNLIMITED));
+        let spot = limiter.cells.find(&Operation::Join).unwrap();
+        limiter.cells.at_mut(&spot).unwrap().next = None;
+        assert!(!limiter.is_sound(&Quotas::default()));
+    }
+
+    /// Whatever the operation: the first to expire goes first, then the smallest by user.
+    #[test]
+    fn the_first_two_of_all_operations_are_evicted() {
+        let (join, leave, post) = (Operation::Join, Operation::Leave, Operation::Post);
+        // The window of a join or a leave is 6 s, that of a post 5 s: all but the first expire at 11 s.
+        let cells = [(2, join, 5_000), (4, join, 4_000), (1, leave, 5_000), (3, post, 6_000)];
+        let mut limiter = limiter(&cells);
+        let mut left = || {
+            limiter.evict(Timestamp(11_000));
+            limiter.iter().map(|(key, _)| *key.user).collect::<Vec<_>>()
+        };
+        assert_eq!(left(), [2, 3]);
+        assert_eq!(left(), [] as [u8; 0]);
+        assert!(limiter.is_sound(&Quotas::default()) && limiter == Limiter::new());
+    }
+
+    #[test]
+    fn the_cells_of_the_operations_that_are_not_kept_are_handed_out() {
+        let mut limiter = limiter(&[(1, Operation::Join, 5_000), (2, Operation::Post, 5_000)]);
+        let forgotten = limiter.keep(|operation| operation != Operation::Join);
+        assert_eq!((forgotten.len(), forgotten.is_empty(), limiter.len()), (1, false, 1));
+        assert!(limiter.keep(|_| true).is_empty());
     }
 
     /// A clock may go back by a window, and lets nobody through for that.

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 /// How large anything may grow, `None` for without bound. In JSON, those left out are the defaults.
 ///
+/// A limit refuses growth alone. Where [`Engine::set_config`](crate::Engine::set_config) has lowered
+/// it below what exists, what exists stays, and whatever doesn't make it more is allowed.
+///
 /// What is not here is bounded by what is: groups by users and `groups_per_user`, rate cells by how
 /// many commands two windows see, tombstones by how many groups their owners can create and dissolve
 /// in [`Config::tombstone_ms`](crate::Config), which the rate limit on `create` bounds.
@@ -23,6 +26,15 @@ pub struct Limits {
     pub entries_per_group: Option<u64>,
     /// Bans in one group. Default 100,000.
     pub bans_per_group: Option<u64>,
+    /// Mutes in one group. Default 100,000.
+    pub mutes_per_group: Option<u64>,
+    /// Bytes of the note of one dissolution. Default 1,024. A note stays in memory as long as the
+    /// group's tombstone.
+    pub note_bytes: Option<u64>,
+    /// Bytes of the messages in all logs together. Default `None`.
+    pub message_bytes_total: Option<u64>,
+    /// Memberships in all groups together. Default `None`.
+    pub memberships_total: Option<u64>,
 }
 
 impl Limits {
@@ -33,6 +45,10 @@ impl Limits {
         message_bytes: None,
         entries_per_group: None,
         bans_per_group: None,
+        mutes_per_group: None,
+        note_bytes: None,
+        message_bytes_total: None,
+        memberships_total: None,
     };
 
     pub(crate) const fn of(&self, limit: Limit) -> Option<u64> {
@@ -42,6 +58,10 @@ impl Limits {
             Limit::MessageBytes => self.message_bytes,
             Limit::EntriesPerGroup => self.entries_per_group,
             Limit::BansPerGroup => self.bans_per_group,
+            Limit::MutesPerGroup => self.mutes_per_group,
+            Limit::NoteBytes => self.note_bytes,
+            Limit::MessageBytesTotal => self.message_bytes_total,
+            Limit::MembershipsTotal => self.memberships_total,
         }
     }
 }
@@ -54,6 +74,10 @@ impl Default for Limits {
             message_bytes: Some(65_536),
             entries_per_group: Some(100_000_000),
             bans_per_group: Some(100_000),
+            mutes_per_group: Some(100_000),
+            note_bytes: Some(1_024),
+            message_bytes_total: None,
+            memberships_total: None,
         }
     }
 }
@@ -73,6 +97,14 @@ pub enum Limit {
     EntriesPerGroup,
     /// [`Limits::bans_per_group`]
     BansPerGroup,
+    /// [`Limits::mutes_per_group`]
+    MutesPerGroup,
+    /// [`Limits::note_bytes`]
+    NoteBytes,
+    /// [`Limits::message_bytes_total`]
+    MessageBytesTotal,
+    /// [`Limits::memberships_total`]
+    MembershipsTotal,
 }
 
 impl Limit {
@@ -85,6 +117,10 @@ impl Limit {
             Limit::MessageBytes => "message_bytes",
             Limit::EntriesPerGroup => "entries_per_group",
             Limit::BansPerGroup => "bans_per_group",
+            Limit::MutesPerGroup => "mutes_per_group",
+            Limit::NoteBytes => "note_bytes",
+            Limit::MessageBytesTotal => "message_bytes_total",
+            Limit::MembershipsTotal => "memberships_total",
         }
     }
 }

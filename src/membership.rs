@@ -1,18 +1,19 @@
-//! Coming and going: groups are created and dissolved, users join and leave.
+//! Coming and going: groups are created and dissolved, users join, are added and leave.
 
 use std::sync::Arc;
 
 use crate::audience::Audience;
+use crate::farewell::Farewell;
 use crate::group::{Group, Member, PastMember};
 use crate::id::{Id, Stint};
 use crate::limits::Limit;
 use crate::map::Map;
-use crate::options::{GroupOptions, OwnerExit};
+use crate::options::{Admission, GroupOptions, OwnerExit};
 use crate::outcome::{CommandResult, Departure, Dissolved, Outcome};
 use crate::rank::Rank;
 use crate::refusal::Refusal;
 use crate::signal::{Event, Signal};
-use crate::state::State;
+use crate::state::{State, ranked};
 use crate::time::Timestamp;
 use crate::tombstone::Tombstone;
 use crate::tree::Spot;
@@ -39,8 +40,7 @@ impl<U: Id, G: Id> State<U, G> {
         if let Some((_, until)) = self.tombstones.standing(&group, now, ttl_ms) {
             return Err(Refusal::IdReserved { until });
         }
-        self.within(Limit::MembersPerGroup, 1)?;
-        let listed = self.room_for_one_more_group(&owner)?;
+        let listed = self.room_for_one_more(&owner, 0)?;
 
         let stint = self.begin_stint(listed, owner.clone(), group.clone());
         self.tombstones.clear(&group);
@@ -53,20 +53,35 @@ impl<U: Id, G: Id> State<U, G> {
         if let Some(ban) = joined.ban(&user, now) {
             return Err(Refusal::Banned { by: ban.by.clone(), until: ban.until });
         }
+        if joined.options().admission == Admission::Closed {
+            return Err(Refusal::Closed);
+        }
         let Err(place) = joined.member(&user) else {
             return Err(Refusal::AlreadyMember);
         };
-        self.within(Limit::MembersPerGroup, (joined.len() as u64).saturating_add(1))?;
-        let listed = self.room_for_one_more_group(&user)?;
+        let listed = self.room_for_one_more(&user, joined.len() as u64)?;
 
-        let stint = self.begin_stint(listed, user.clone(), group.clone());
-        let joined = self.group_mut(&at)?;
-        joined.admit(&place, user.clone(), stint, now);
-        let version = joined.advance();
-        let others = Audience::without(joined.share_members(), user.clone());
+        self.admit(&at, (place, listed), group, user, None, now)
+    }
 
-        let signal = self.signal(group, user, version, Event::MemberJoin, others);
-        Ok(Outcome { value: stint, signals: vec![signal] })
+    pub(crate) fn add(
+        &mut self,
+        by: U,
+        group: G,
+        user: U,
+        now: Timestamp,
+    ) -> CommandResult<Stint, U, G> {
+        let (at, joined) = self.group(&group, now)?;
+        let acting = ranked(joined, &by, joined.options().add)?;
+        let Err(place) = joined.member(&user) else {
+            return Err(Refusal::AlreadyMember);
+        };
+        if let Some(ban) = joined.ban(&user, now) {
+            return Err(Refusal::TargetBanned { by: ban.by.clone(), until: ban.until });
+        }
+        let listed = self.room_for_one_more(&user, joined.len() as u64)?;
+
+        self.admit(&at, (place, listed), group, user, Some((by, acting.rank)), now)
     }
 
     pub(crate) fn leave(
@@ -112,10 +127,14 @@ impl<U: Id, G: Id> State<U, G> {
         &mut self,
         owner: U,
         group: G,
+        farewell: Farewell<G>,
         now: Timestamp,
     ) -> CommandResult<Dissolved<U>, U, G> {
         let (at, ..) = self.acting(&owner, &group, Rank::Owner, now)?;
-        self.end_group(&at, group, owner, now)
+        let note_bytes = farewell.note.as_ref().map_or(0, |note| note.len() as u64);
+        self.within(Limit::NoteBytes, 0, note_bytes)?;
+
+        self.end_group(&at, group, owner, farewell, now)
     }
 
     /// Ends a membership, and with it whatever [`exit`] said.
@@ -130,7 +149,7 @@ impl<U: Id, G: Id> State<U, G> {
     ) -> CommandResult<Departure<U>, U, G> {
         let heir = match exit {
             Exit::Dissolve => {
-                let ended = self.end_group(at, group, user, now)?;
+                let ended = self.end_group(at, group, user, Farewell::NONE, now)?;
                 return Ok(ended.map(Departure::Dissolved));
             }
             Exit::Succeed(heir, stint) => Some((heir, stint)),
@@ -138,16 +157,17 @@ impl<U: Id, G: Id> State<U, G> {
         };
         let stint = member.stint;
         let past = PastMember { user: user.clone(), at: now, kicked_by: None };
-        let (version, remaining) = self.end_stint(at, member, past)?;
-        let remaining = Audience::all(remaining);
-        let left = self.signal(group.clone(), user.clone(), version, Event::MemberLeave, remaining);
+        let (version, hearers) = self.end_stint(at, member, past)?;
+        let who = (user.clone(), user.clone());
+        let hearers = Audience::all(hearers);
+        let left = self.signal(group.clone(), who, version, Event::MemberLeave, hearers);
         let Some((heir, since)) = heir else {
             return Ok(Outcome { value: Departure::Left { stint }, signals: vec![left] });
         };
 
         self.group_mut(at)?.hand_to(heir.clone(), since);
-        let change = Event::OwnerChange { previous: user };
-        let changed = self.announce(at, group, heir.clone(), change)?;
+        let change = Event::OwnerChange { previous: user.clone() };
+        let changed = self.announce(at, group, (user, heir.clone()), change)?;
         let value = Departure::Succeeded { stint, owner: heir };
         Ok(Outcome { value, signals: vec![left, changed] })
     }
@@ -159,6 +179,7 @@ impl<U: Id, G: Id> State<U, G> {
         at: &Spot,
         group: G,
         by: U,
+        farewell: Farewell<G>,
         now: Timestamp,
     ) -> CommandResult<Dissolved<U>, U, G> {
         let Some((_, ended)) = self.groups.remove_at(at) else {
@@ -166,34 +187,70 @@ impl<U: Id, G: Id> State<U, G> {
         };
         let kick = ended.version().saturating_add(1);
         let purge = kick.saturating_add(1);
-        self.tombstones.raise(group.clone(), Tombstone { by: by.clone(), at: now });
+        self.tombstones.raise(group.clone(), Tombstone::new(by.clone(), now, farewell.clone()));
         self.entries = self.entries.saturating_sub(ended.log_len());
+        self.message_bytes = self.message_bytes.saturating_sub(ended.log().bytes());
         // A group created anew under this id starts at its owner's stint, past every version here.
         self.next_stint = self.next_stint.max(Stint(purge.saturating_add(1)));
         self.directory.abandon(group.clone(), ended.len() as u64, self.next_stint);
 
-        let others = Audience::without(ended.share_members(), by.clone());
+        let others = Audience::all(ended.share_members()).without(by.clone());
         let kicked = Event::MemberKick { by: by.clone() };
-        let purged = Event::HistoryPurge { before: ended.next_seq() };
+        let Farewell { note, successor } = farewell;
+        let purged = Event::HistoryPurge { before: ended.next_seq(), note, successor };
+        let who = (by.clone(), by);
         let signals: Vec<Signal<U, G>> = vec![
-            self.signal(group.clone(), by.clone(), kick, kicked, others.clone()),
-            self.signal(group, by, purge, purged, others),
+            self.signal(group.clone(), who.clone(), kick, kicked, others.clone()),
+            self.signal(group, who, purge, purged, others),
         ];
         Ok(Outcome { value: Dissolved::new(ended), signals })
     }
 
-    /// Ends a membership. Returns the group's version with it, and the members who remain.
+    /// Ends a membership. Returns the version that the signal of it carries, and who of those who
+    /// remain hears of it.
     pub(crate) fn end_stint(
         &mut self,
         at: &Spot,
         member: &Member,
         past: PastMember<U>,
-    ) -> Result<(u64, Map<U, Stint>), Refusal<U>> {
+    ) -> Result<(u64, Map<U, Stint>), Refusal<U, G>> {
         let kept = self.config.departures;
         self.directory.remove(&past.user, member.stint);
         let parted = self.group_mut(at)?;
         parted.remove(member, past, kept);
-        Ok((parted.advance(), parted.share_members()))
+        Ok(parted.announce(member.rank))
+    }
+
+    /// Makes `user` a member, at their place in the group and in the index. `by` is the member who
+    /// adds them, if they don't join by themselves.
+    fn admit(
+        &mut self,
+        at: &Spot,
+        (place, listed): (Spot, Result<Spot, Spot>),
+        group: G,
+        user: U,
+        by: Option<(U, Rank)>,
+        now: Timestamp,
+    ) -> CommandResult<Stint, U, G> {
+        let stint = self.begin_stint(listed, user.clone(), group.clone());
+        let joined = self.group_mut(at)?;
+        joined.admit(&place, user.clone(), stint, now);
+        let is_quiet = joined.is_quiet_about(Rank::Member);
+        let (version, hearers) = joined.announce(Rank::Member);
+
+        let (by, rank) = by.unzip();
+        let actor = by.clone().unwrap_or_else(|| user.clone());
+        let mut hearers = Audience::all(hearers);
+        // The staff of a quiet group: the new member is not among them, and `by` may not be either.
+        if is_quiet && by.is_some() {
+            hearers = hearers.with(user.clone());
+        }
+        if !is_quiet || rank > Some(Rank::Member) {
+            hearers = hearers.without(actor.clone());
+        }
+        let event = Event::MemberJoin { by };
+        let signal = self.signal(group, (actor, user), version, event, hearers);
+        Ok(Outcome { value: stint, signals: vec![signal] })
     }
 
     /// Begins a stint of `user`, whose place in the index is `listed`.
@@ -204,18 +261,24 @@ impl<U: Id, G: Id> State<U, G> {
         stint
     }
 
-    /// Whether `user` may be in one more group (413), and their place in the index.
+    /// Whether `user` may become a member of a group of `members` (413), and their place in the index.
     ///
     /// Index entries are counted, which is fast. Stale ones don't count: where there are too many,
     /// they are removed, as many as it takes.
-    fn room_for_one_more_group(&mut self, user: &U) -> Result<Result<Spot, Spot>, Refusal<U>> {
+    fn room_for_one_more(
+        &mut self,
+        user: &U,
+        members: u64,
+    ) -> Result<Result<Spot, Spot>, Refusal<U, G>> {
+        self.one_more(Limit::MembersPerGroup, members)?;
         let limit = Limit::GroupsPerUser;
         let max = self.config.limits.of(limit).unwrap_or(u64::MAX);
         let mut listed = self.directory.find(user);
         if self.directory.count(&listed) as u64 >= max {
             listed = self.directory.shrink(user, max.saturating_sub(1));
         }
-        self.within(limit, (self.directory.count(&listed) as u64).saturating_add(1))?;
+        self.one_more(limit, self.directory.count(&listed) as u64)?;
+        self.one_more(Limit::MembershipsTotal, self.directory.memberships())?;
         Ok(listed)
     }
 }

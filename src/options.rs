@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::rank::Rank;
+
 /// Choices that hold for one group: made at its creation, and changed by its owner. In JSON, those
 /// left out are the defaults.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GroupOptions {
     /// What comes of the group when its owner leaves.
@@ -17,6 +19,29 @@ pub struct GroupOptions {
     /// For how many milliseconds the log keeps an entry. `None`, the default, for ever; 0 for not
     /// at all.
     pub keep_ms: Option<u64>,
+    /// Who may join.
+    pub admission: Admission,
+    /// The lowest rank that may add somebody. Default [`Rank::Admin`].
+    pub add: Rank,
+    /// The lowest rank that may post. Default [`Rank::Member`].
+    pub post: Rank,
+    /// Who hears of plain members' coming and going.
+    pub announce: Announce,
+}
+
+impl Default for GroupOptions {
+    fn default() -> Self {
+        GroupOptions {
+            owner_exit: OwnerExit::default(),
+            history: HistoryAccess::default(),
+            keep_entries: None,
+            keep_ms: None,
+            admission: Admission::default(),
+            add: Rank::Admin,
+            post: Rank::Member,
+            announce: Announce::default(),
+        }
+    }
 }
 
 /// What comes of a group when its owner leaves. One who is alone in it always dissolves it.
@@ -44,4 +69,30 @@ pub enum HistoryAccess {
     FromJoin,
     /// All there is.
     Full,
+}
+
+/// Who may join a group.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Admission {
+    /// Anybody who is not banned.
+    #[default]
+    Open,
+    /// Nobody. Members [add](crate::Engine::add) whom they want.
+    Closed,
+}
+
+/// Who hears that a plain member joined, left or was kicked.
+///
+/// In a group of a million members, each such signal to everyone is a million deliveries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Announce {
+    /// Every member.
+    #[default]
+    Everyone,
+    /// The owner and the admins alone. Such signals don't count in the group's version.
+    Staff,
 }

@@ -12,11 +12,11 @@ use crate::refusal::{BatchRefusal, Refusal};
 use crate::signal::Signal;
 
 /// What every command returns: its outcome, or why it was turned down.
-pub type CommandResult<T, U, G> = Result<Outcome<T, U, G>, Refusal<U>>;
+pub type CommandResult<T, U, G> = Result<Outcome<T, U, G>, Refusal<U, G>>;
 
 /// What a batch returns: the reply to each of its commands and all their signals, or which command
 /// was refused and why.
-pub type BatchResult<U, G> = Result<Outcome<Vec<Reply<U, G>>, U, G>, BatchRefusal<U>>;
+pub type BatchResult<U, G> = Result<Outcome<Vec<Reply<U, G>>, U, G>, BatchRefusal<U, G>>;
 
 /// The result of a command that was carried out, and the signals to deliver, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +79,16 @@ pub enum Reply<U: Id, G, D = Dissolved<U>> {
     Unbanned,
     /// A user left every group; what came of it in each, in the order of joining.
     LeftAll(Vec<(G, Departure<U, D>)>),
+    /// A user was added; their stint.
+    Added(Stint),
+    /// A user was muted.
+    Muted,
+    /// A mute was lifted.
+    Unmuted,
+    /// A message has another text.
+    Edited,
+    /// A message was erased.
+    Erased,
 }
 
 /// What came of a user's leaving.

@@ -33,6 +33,16 @@ pub enum Operation {
     Unban,
     /// A user leaves every group.
     LeaveAll,
+    /// A member makes somebody else a member.
+    Add,
+    /// A user may not post any more.
+    Mute,
+    /// A mute is lifted.
+    Unmute,
+    /// A message in a group's log gets another text.
+    Edit,
+    /// The text of a message in a group's log is removed.
+    Erase,
 }
 
 impl Operation {
@@ -52,6 +62,11 @@ impl Operation {
             Operation::Ban => "ban",
             Operation::Unban => "unban",
             Operation::LeaveAll => "leave_all",
+            Operation::Add => "add",
+            Operation::Mute => "mute",
+            Operation::Unmute => "unmute",
+            Operation::Edit => "edit",
+            Operation::Erase => "erase",
         }
     }
 }
@@ -126,6 +141,16 @@ pub struct Quotas {
     pub unban: Quota,
     /// Default: burst 20, then one each 250 ms.
     pub leave_all: Quota,
+    /// Default: burst 20, then one each 250 ms.
+    pub add: Quota,
+    /// Default: burst 20, then one each 250 ms.
+    pub mute: Quota,
+    /// Default: burst 20, then one each 250 ms.
+    pub unmute: Quota,
+    /// Default: burst 20, then one each 250 ms.
+    pub edit: Quota,
+    /// Default: burst 20, then one each 250 ms.
+    pub erase: Quota,
 }
 
 impl Quotas {
@@ -148,6 +173,11 @@ impl Quotas {
             ban: quota,
             unban: quota,
             leave_all: quota,
+            add: quota,
+            mute: quota,
+            unmute: quota,
+            edit: quota,
+            erase: quota,
         }
     }
 
@@ -165,6 +195,11 @@ impl Quotas {
             Operation::Ban => self.ban,
             Operation::Unban => self.unban,
             Operation::LeaveAll => self.leave_all,
+            Operation::Add => self.add,
+            Operation::Mute => self.mute,
+            Operation::Unmute => self.unmute,
+            Operation::Edit => self.edit,
+            Operation::Erase => self.erase,
         }
     }
 }

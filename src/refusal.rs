@@ -1,7 +1,10 @@
 //! Why a command was turned down: data, not prose.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use crate::id::GroupId;
 use crate::limits::Limit;
 use crate::time::Timestamp;
 
@@ -12,12 +15,12 @@ use crate::time::Timestamp;
 /// at all.
 ///
 /// Where several apply, the one that comes first in this order is the answer: too fast (429); no such
-/// group (404); the one who acts is no member (400); they have no right (403); the one acted upon is
-/// no member (400); a conflict (409); a limit (413).
+/// group (404); the one who acts is no member (400); no such entry (404); they have no right (403);
+/// the one acted upon is no member (400); a conflict (409); a limit (413).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
-pub enum Refusal<U> {
+pub enum Refusal<U, G = GroupId> {
     /// 429: the same user repeats the same operation on the same group too fast.
     #[error("too fast: come again at {retry_at}")]
     TooFast {
@@ -36,6 +39,10 @@ pub enum Refusal<U> {
         by: U,
         /// When.
         at: Timestamp,
+        /// What the owner said, if they said anything.
+        note: Option<Arc<str>>,
+        /// The group to go to, if the owner named one.
+        successor: Option<G>,
     },
     /// 400: the user who acts is no member of the group.
     #[error("not a member: {0}")]
@@ -84,8 +91,8 @@ pub enum Refusal<U> {
     /// 409: the user is not banned, or no longer.
     #[error("not banned")]
     NotBanned,
-    /// 409: a ban that ends before it begins.
-    #[error("the ban would be over already")]
+    /// 409: a ban or a mute that ends before it begins.
+    #[error("it would be over already")]
     AlreadyExpired,
     /// 413: one more would be too many.
     #[error("over the limit of {max} for {}", limit.name())]
@@ -95,6 +102,37 @@ pub enum Refusal<U> {
         /// How many there may be.
         max: u64,
     },
+    /// 403: nobody can join this group. A member has to add them.
+    #[error("the group is closed: a member has to add you")]
+    Closed,
+    /// 409: the user to be added is barred from the group. The ban must be lifted first.
+    #[error("the one to be added is banned by {by:?}{}", until_when(*until))]
+    TargetBanned {
+        /// By whom.
+        by: U,
+        /// Until when; `None` for until the ban is lifted.
+        until: Option<Timestamp>,
+    },
+    /// 403: the user may not post or edit in this group.
+    #[error("muted by {by:?}{}", until_when(*until))]
+    Muted {
+        /// By whom.
+        by: U,
+        /// Until when; `None` for until the mute is lifted.
+        until: Option<Timestamp>,
+    },
+    /// 409: the user is not muted, or no longer.
+    #[error("not muted")]
+    NotMuted,
+    /// 404: the group's log has no entry with this number, or none that the user may read.
+    #[error("no such entry")]
+    NoSuchEntry,
+    /// 403: the message is another user's.
+    #[error("the message is not yours")]
+    NotAuthor,
+    /// 409: the message was erased before.
+    #[error("already erased")]
+    AlreadyErased,
 }
 
 fn until_when(until: Option<Timestamp>) -> String {
@@ -128,17 +166,21 @@ pub enum Absence<U> {
     NoRecord,
 }
 
-impl<U> Refusal<U> {
+impl<U, G> Refusal<U, G> {
     /// The HTTP-like status: 400, 403, 404, 409, 413 or 429.
     #[must_use]
     pub const fn code(&self) -> u16 {
         match self {
             Refusal::TooFast { .. } => 429,
-            Refusal::NoSuchGroup | Refusal::Dissolved { .. } => 404,
+            Refusal::NoSuchGroup | Refusal::Dissolved { .. } | Refusal::NoSuchEntry => 404,
             Refusal::NotMember(_) | Refusal::TargetNotMember(_) => 400,
-            Refusal::NotOwner | Refusal::Outranked | Refusal::NotAdmin | Refusal::Banned { .. } => {
-                403
-            }
+            Refusal::NotOwner
+            | Refusal::Outranked
+            | Refusal::NotAdmin
+            | Refusal::Banned { .. }
+            | Refusal::Closed
+            | Refusal::Muted { .. }
+            | Refusal::NotAuthor => 403,
             Refusal::GroupExists
             | Refusal::IdReserved { .. }
             | Refusal::AlreadyMember
@@ -146,7 +188,10 @@ impl<U> Refusal<U> {
             | Refusal::AlreadyOwner
             | Refusal::AlreadyRanked
             | Refusal::NotBanned
-            | Refusal::AlreadyExpired => 409,
+            | Refusal::AlreadyExpired
+            | Refusal::TargetBanned { .. }
+            | Refusal::NotMuted
+            | Refusal::AlreadyErased => 409,
             Refusal::OverLimit { .. } => 413,
         }
     }
@@ -171,9 +216,9 @@ impl<U> Refusal<U> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[error("command {index} of the batch: {refusal}")]
-pub struct BatchRefusal<U> {
+pub struct BatchRefusal<U, G = GroupId> {
     /// Which command, counted from 0.
     pub index: usize,
     /// Why.
-    pub refusal: Refusal<U>,
+    pub refusal: Refusal<U, G>,
 }

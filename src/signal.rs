@@ -8,7 +8,7 @@ use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::audience::Audience;
-use crate::id::{Id, Seq};
+use crate::id::{GroupId, Id, Seq};
 use crate::rank::Rank;
 use crate::time::Timestamp;
 
@@ -79,27 +79,46 @@ pub struct Signal<U: Id, G> {
     pub group: G,
     /// Whom it is about; see [`Event`].
     pub from: U,
+    pub(crate) actor: U,
     /// The group's version with it. It starts at the owner's first stint and grows by one with
-    /// every signal but `MessagePost`: a client that sees a gap has missed something. No group
-    /// that is created anew under an old id repeats a version.
+    /// every signal but those of messages (posted, edited, erased) and those that only a quiet
+    /// group's staff hears: a client that sees a gap has missed something. No group that is created
+    /// anew under an old id repeats a version.
     pub version: u64,
     /// What happened.
-    pub event: Event<U>,
+    pub event: Event<U, G>,
     /// Who is to hear of it.
     pub audience: Audience<U>,
+}
+
+impl<U: Id, G> Signal<U, G> {
+    /// Who acted: whose command it was. Where the audience leaves them out, their other devices have
+    /// not heard of it, so a host may want to send them the signal too.
+    #[must_use]
+    pub fn actor(&self) -> &U {
+        &self.actor
+    }
 }
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
-pub enum Event<U> {
-    /// `from` joined. To the other members.
-    MemberJoin,
-    /// `from` left. To the members who remain.
+pub enum Event<U, G = GroupId> {
+    /// `from` joined: to the other members. Or a member added `from`: to every member but that one.
+    ///
+    /// In a [quiet](crate::Announce::Staff) group, to the staff (the owner and the admins) instead
+    /// of the members; to `from` too if they were added.
+    MemberJoin {
+        /// Who added them; `None` if they joined by themselves.
+        by: Option<U>,
+    },
+    /// `from` left. To the members who remain; in a quiet group, if `from` was a plain member, to
+    /// the staff.
     MemberLeave,
-    /// `from` was kicked: to the members who remain, and `from`. Or, if `from` is `by`, the owner
-    /// dissolved the group, and whoever hears this is a member no more: to all but the owner.
+    /// `from` was kicked: to the members who remain, and `from`; in a quiet group, if `from` was a
+    /// plain member, to the staff, and `from`. Or, if `from` is `by`, the owner dissolved the group,
+    /// and whoever hears this is a member no more: to all but the owner.
     MemberKick {
         /// Who did it.
         by: U,
@@ -109,6 +128,10 @@ pub enum Event<U> {
     HistoryPurge {
         /// The number that the next entry would have got: all below it are gone.
         before: Seq,
+        /// What the owner said, if they said anything.
+        note: Option<Arc<str>>,
+        /// The group to go to, if the owner named one.
+        successor: Option<G>,
     },
     /// `from` posted a message. To the other members.
     MessagePost {
@@ -128,5 +151,31 @@ pub enum Event<U> {
     RankChange {
         /// Which.
         rank: Rank,
+    },
+    /// `from` changed the text of a message of their own. To the other members.
+    MessageEdit {
+        /// Its place in the group's history.
+        seq: Seq,
+        /// The time of the edit.
+        at: Timestamp,
+        /// The new text, shared with the history.
+        message: Arc<str>,
+    },
+    /// `from` erased a message. To the other members.
+    MessageErase {
+        /// Its place in the group's history.
+        seq: Seq,
+    },
+    /// `from` may not post any more. To every member.
+    Mute {
+        /// Who did it.
+        by: U,
+        /// Until when; `None` for until the mute is lifted.
+        until: Option<Timestamp>,
+    },
+    /// `from` may post again. To every member.
+    Unmute {
+        /// Who did it.
+        by: U,
     },
 }

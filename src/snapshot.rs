@@ -5,16 +5,20 @@
 //! blocks) is not written: two engines that are equal give the same bytes, and one that was read
 //! back goes on exactly as one that never stopped.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
-use serde::de::{self, Deserializer};
-use serde::ser::SerializeStruct;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{SerializeSeq, SerializeStruct};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::check::Violation;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::engine::Engine;
+use crate::format1;
 use crate::group::{Group, GroupParts};
 use crate::id::{Id, Stint};
 use crate::limiter::{Cell, CellKey, Limiter, Misfit};
@@ -22,8 +26,8 @@ use crate::map::Map;
 use crate::state::State;
 use crate::tombstone::{Tombstone, Tombstones};
 
-/// The only format there is so far.
-const FORMAT: u32 = 1;
+/// The format that is written. Format 1 is still read.
+const FORMAT: u32 = 2;
 
 /// The most that a counter is believed to have counted. Each command counts a few steps, so an
 /// engine that begins here still has 2^63 of them before it.
@@ -32,32 +36,119 @@ const COUNTED: u64 = 1 << 63;
 /// An engine as it was read, and not yet believed: `Engine::try_from` verifies it.
 ///
 /// Reading an [`Engine`] itself does both, but then what is wrong comes as the format's own error.
+#[derive(Debug)]
+pub struct Snapshot<U, G>(Fields<U, G>);
+
 #[derive(Debug, Deserialize)]
-#[serde(rename = "Engine", deny_unknown_fields)]
-pub struct Snapshot<U, G> {
-    #[expect(dead_code, reason = "read and verified on the way in")]
+#[serde(deny_unknown_fields)]
+struct Fields<U, G> {
     format: Format,
     config: Config,
     next_stint: Stint,
     next_key: u64,
     groups: Vec<(G, GroupParts<U>)>,
-    tombstones: Vec<(G, Tombstone<U>)>,
+    tombstones: Vec<(G, Tombstone<U, G>)>,
     cells: Vec<(CellKey<U, G>, Cell)>,
 }
 
+/// The names of the fields, in the order in which they are written.
+const FIELDS: [&str; 7] =
+    ["format", "config", "next_stint", "next_key", "groups", "tombstones", "cells"];
+
 /// It comes first, so that another format is known before anything of it is misread.
-#[derive(Debug)]
-struct Format;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    One,
+    Two,
+}
 
 impl<'de> Deserialize<'de> for Format {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match u32::deserialize(deserializer)? {
-            FORMAT => Ok(Format),
+            1 => Ok(Format::One),
+            FORMAT => Ok(Format::Two),
             other => Err(de::Error::custom(format_args!(
                 "snapshot format {other} is unknown: this is format {FORMAT}"
             ))),
         }
     }
+}
+
+impl<'de, U, G> Deserialize<'de> for Snapshot<U, G>
+where
+    U: Deserialize<'de>,
+    G: Deserialize<'de>,
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_struct("Engine", &FIELDS, AnyFormat(PhantomData))
+    }
+}
+
+struct AnyFormat<U, G>(PhantomData<(U, G)>);
+
+impl<'de, U, G> Visitor<'de> for AnyFormat<U, G>
+where
+    U: Deserialize<'de>,
+    G: Deserialize<'de>,
+{
+    type Value = Snapshot<U, G>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an engine")
+    }
+
+    /// With names, in any order. What format 1 lacks has a default.
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        Fields::deserialize(MapAccessDeserializer::new(map)).map(Snapshot)
+    }
+
+    /// Without names: each format has its own fields.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let fields = match next(&mut seq, 0)? {
+            Format::One => {
+                fields::<_, _, _, format1::Config, format1::Group<U>, format1::Tombstone<U>>(
+                    Format::One,
+                    seq,
+                )
+            }
+            Format::Two => {
+                fields::<_, _, _, Config, GroupParts<U>, Tombstone<U, G>>(Format::Two, seq)
+            }
+        };
+        fields.map(Snapshot)
+    }
+}
+
+/// The fields after the format, as the types of that format, which become today's.
+fn fields<'de, A, U, G, C, P, T>(format: Format, mut seq: A) -> Result<Fields<U, G>, A::Error>
+where
+    A: SeqAccess<'de>,
+    U: Deserialize<'de>,
+    G: Deserialize<'de>,
+    C: Deserialize<'de> + Into<Config>,
+    P: Deserialize<'de> + Into<GroupParts<U>>,
+    T: Deserialize<'de> + Into<Tombstone<U, G>>,
+{
+    let config: C = next(&mut seq, 1)?;
+    let (next_stint, next_key) = (next(&mut seq, 2)?, next(&mut seq, 3)?);
+    let groups: Vec<(G, P)> = next(&mut seq, 4)?;
+    let tombstones: Vec<(G, T)> = next(&mut seq, 5)?;
+    Ok(Fields {
+        format,
+        config: config.into(),
+        next_stint,
+        next_key,
+        groups: groups.into_iter().map(|(id, parts)| (id, parts.into())).collect(),
+        tombstones: tombstones.into_iter().map(|(id, one)| (id, one.into())).collect(),
+        cells: next(&mut seq, 6)?,
+    })
+}
+
+fn next<'de, A: SeqAccess<'de>, T: Deserialize<'de>>(
+    seq: &mut A,
+    at: usize,
+) -> Result<T, A::Error> {
+    seq.next_element()?.ok_or_else(|| de::Error::invalid_length(at, &"an engine of 7 fields"))
 }
 
 /// Why a snapshot is not an engine.
@@ -88,10 +179,21 @@ impl<U: Id, G: Id> TryFrom<Snapshot<U, G>> for Engine<U, G> {
     ///
     /// # Errors
     /// The first thing found that is wrong with it.
-    fn try_from(snapshot: Snapshot<U, G>) -> Result<Self, SnapshotError<U, G>> {
+    fn try_from(Snapshot(mut snapshot): Snapshot<U, G>) -> Result<Self, SnapshotError<U, G>> {
         ascending(&snapshot.groups, "groups")?;
         ascending(&snapshot.tombstones, "tombstones")?;
-        ascending(&snapshot.cells, "rate cells")?;
+        if snapshot.format == Format::One {
+            // The cells were ordered by user first.
+            ascending_by(
+                &snapshot.cells,
+                "rate cells",
+                |(CellKey { user, group, operation }, _)| (user, group, operation),
+            )?;
+            snapshot.cells.sort_by_key(|(key, _)| key.operation);
+        }
+        ascending_by(&snapshot.cells, "rate cells", |(CellKey { user, group, operation }, _)| {
+            (operation, user, group)
+        })?;
 
         let mut state = State::new(snapshot.config);
         state.next_stint = snapshot.next_stint;
@@ -103,10 +205,17 @@ impl<U: Id, G: Id> TryFrom<Snapshot<U, G>> for Engine<U, G> {
             ascending(&parts.members, "members of a group")?;
             ascending(&parts.admins, "admins of a group")?;
             ascending(&parts.bans, "bans of a group")?;
+            ascending(&parts.mutes, "mutes of a group")?;
+            // In the days of format 1 no configuration ever changed.
+            let kept = usize::from(snapshot.config.departures);
+            if snapshot.format == Format::One && parts.departures.len() > kept {
+                return Err(Violation::Departures { group: id }.into());
+            }
             let group = Group::from_parts(parts);
             let members = group.members().map(|(user, stint)| (user.clone(), stint, id.clone()));
             memberships.extend(members);
             state.entries = state.entries.saturating_add(group.log_len());
+            state.message_bytes = state.message_bytes.saturating_add(group.log().bytes());
             groups.push((id, Arc::new(group)));
         }
         state.groups = Map::from_ascending(groups);
@@ -133,7 +242,15 @@ fn ascending<K: Ord, V, U, G>(
     pairs: &[(K, V)],
     what: &'static str,
 ) -> Result<(), SnapshotError<U, G>> {
-    if pairs.is_sorted_by(|(one, _), (next, _)| one < next) {
+    ascending_by(pairs, what, |(key, _)| key)
+}
+
+fn ascending_by<'a, T, K: Ord, U, G>(
+    list: &'a [T],
+    what: &'static str,
+    key: impl Fn(&'a T) -> K,
+) -> Result<(), SnapshotError<U, G>> {
+    if list.iter().map(key).is_sorted_by(|one, next| one < next) {
         Ok(())
     } else {
         Err(SnapshotError::Unsorted(what))
@@ -153,7 +270,7 @@ where
 impl<U: Id + Serialize, G: Id + Serialize> Serialize for Engine<U, G> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (state, limiter) = self.parts();
-        let mut engine = serializer.serialize_struct("Engine", 7)?;
+        let mut engine = serializer.serialize_struct("Engine", FIELDS.len())?;
         engine.serialize_field("format", &FORMAT)?;
         engine.serialize_field("config", &state.config)?;
         engine.serialize_field("next_stint", &state.next_stint)?;
@@ -161,8 +278,21 @@ impl<U: Id + Serialize, G: Id + Serialize> Serialize for Engine<U, G> {
         let groups = || state.groups.iter().map(|(id, group)| (id, WrittenGroup(group)));
         engine.serialize_field("groups", &List(groups))?;
         engine.serialize_field("tombstones", &List(|| state.tombstones.iter()))?;
-        engine.serialize_field("cells", &List(|| limiter.iter()))?;
+        engine.serialize_field("cells", &WrittenCells(limiter))?;
         engine.end()
+    }
+}
+
+struct WrittenCells<'a, U: Id, G: Id>(&'a Limiter<U, G>);
+
+impl<U: Id + Serialize, G: Id + Serialize> Serialize for WrittenCells<'_, U, G> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let WrittenCells(limiter) = self;
+        let mut cells = serializer.serialize_seq(Some(limiter.len()))?;
+        for cell in limiter.iter() {
+            cells.serialize_element(&cell)?;
+        }
+        cells.end()
     }
 }
 
@@ -178,6 +308,7 @@ impl<U: Id + Serialize> Serialize for WrittenGroup<'_, U> {
             members: List(|| group.members()),
             admins: List(|| group.admins().map(|(user, stint)| (stint, user))),
             bans: List(|| group.all_bans().all()),
+            mutes: List(|| group.all_mutes().all()),
             departures: group.departures(),
             first: group.log().first(),
             last_at: group.log().last_at(),

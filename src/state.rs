@@ -35,6 +35,8 @@ pub(crate) struct State<U: Id, G: Id> {
     pub(crate) next_key: u64,
     /// Log entries in all groups.
     pub(crate) entries: u64,
+    /// Bytes of their messages.
+    pub(crate) message_bytes: u64,
 }
 
 impl<U: Id, G: Id> State<U, G> {
@@ -47,6 +49,7 @@ impl<U: Id, G: Id> State<U, G> {
             next_stint: Stint(1),
             next_key: 1,
             entries: 0,
+            message_bytes: 0,
         }
     }
 
@@ -64,36 +67,42 @@ impl<U: Id, G: Id> State<U, G> {
         group: &G,
         needs: Rank,
         now: Timestamp,
-    ) -> Result<(Spot, &Group<U>, Member), Refusal<U>> {
+    ) -> Result<(Spot, &Group<U>, Member), Refusal<U, G>> {
         let (at, group) = self.group(group, now)?;
-        let member = group.membership(by, None).map_err(Refusal::NotMember)?;
-        match needs {
-            Rank::Admin if member.rank < needs => Err(Refusal::NotAdmin),
-            Rank::Owner if member.rank < needs => Err(Refusal::NotOwner),
-            _ => Ok((at, group, member)),
+        let member = ranked(group, by, needs)?;
+        Ok((at, group, member))
+    }
+
+    /// Whether a limit allows a number to become `after` where it is `before` (413).
+    pub(crate) fn within(
+        &self,
+        limit: Limit,
+        before: u64,
+        after: u64,
+    ) -> Result<(), Refusal<U, G>> {
+        match self.config.limits.of(limit) {
+            Some(max) if after > max && after > before => Err(Refusal::OverLimit { limit, max }),
+            _ => Ok(()),
         }
     }
 
-    /// Whether `count` is within a limit (413).
-    pub(crate) fn within(&self, limit: Limit, count: u64) -> Result<(), Refusal<U>> {
-        match self.config.limits.of(limit) {
-            Some(max) if count > max => Err(Refusal::OverLimit { limit, max }),
-            _ => Ok(()),
-        }
+    /// Whether a limit allows one more than `count` (413).
+    pub(crate) fn one_more(&self, limit: Limit, count: u64) -> Result<(), Refusal<U, G>> {
+        self.within(limit, count, count.saturating_add(1))
     }
 
     /// Makes a signal, with the next key.
     pub(crate) fn signal(
         &mut self,
         group: G,
-        from: U,
+        (actor, from): (U, U),
         version: u64,
-        event: Event<U>,
+        event: Event<U, G>,
         audience: Audience<U>,
     ) -> Signal<U, G> {
         let key = SignalKey::new(self.config.instance, self.next_key);
         self.next_key = self.next_key.saturating_add(1);
-        Signal { key, group, from, version, event, audience }
+        Signal { key, group, from, actor, version, event, audience }
     }
 
     /// The signal of a change that every member hears of.
@@ -101,17 +110,21 @@ impl<U: Id, G: Id> State<U, G> {
         &mut self,
         at: &Spot,
         group: G,
-        from: U,
-        event: Event<U>,
-    ) -> Result<Signal<U, G>, Refusal<U>> {
+        who: (U, U),
+        event: Event<U, G>,
+    ) -> Result<Signal<U, G>, Refusal<U, G>> {
         let changed = self.group_mut(at)?;
         let version = changed.advance();
         let all = Audience::all(changed.share_members());
-        Ok(self.signal(group, from, version, event, all))
+        Ok(self.signal(group, who, version, event, all))
     }
 
     /// A living group and its spot, or the 404 that says what became of it. O(log g).
-    pub(crate) fn group(&self, group: &G, now: Timestamp) -> Result<(Spot, &Group<U>), Refusal<U>> {
+    pub(crate) fn group(
+        &self,
+        group: &G,
+        now: Timestamp,
+    ) -> Result<(Spot, &Group<U>), Refusal<U, G>> {
         let found = self.groups.find(group).ok();
         found
             .and_then(|at| Some((at, &**self.groups.at(&at)?)))
@@ -120,16 +133,38 @@ impl<U: Id, G: Id> State<U, G> {
 
     /// The group at a spot, to be changed. It is copied if a clone of the engine shares it, so
     /// guards use [`State::group`]. There is one wherever a guard has found one.
-    pub(crate) fn group_mut(&mut self, at: &Spot) -> Result<&mut Group<U>, Refusal<U>> {
+    pub(crate) fn group_mut(&mut self, at: &Spot) -> Result<&mut Group<U>, Refusal<U, G>> {
         self.groups.at_mut(at).map(Arc::make_mut).ok_or(Refusal::NoSuchGroup)
+    }
+}
+
+/// The member who acts, who needs at least the rank `needs`: 400, 403.
+pub(crate) fn ranked<U: Id, G>(
+    group: &Group<U>,
+    by: &U,
+    needs: Rank,
+) -> Result<Member, Refusal<U, G>> {
+    let member = group.membership(by, None).map_err(Refusal::NotMember)?;
+    match needs {
+        Rank::Admin if member.rank < needs => Err(Refusal::NotAdmin),
+        Rank::Owner if member.rank < needs => Err(Refusal::NotOwner),
+        _ => Ok(member),
     }
 }
 
 /// What is derived is not compared; what waits for the sweep is not part of the replicated state.
 impl<U: Id, G: Id> PartialEq for State<U, G> {
     fn eq(&self, other: &Self) -> bool {
-        let State { config, groups, tombstones, directory: _, next_stint, next_key, entries: _ } =
-            self;
+        let State {
+            config,
+            groups,
+            tombstones,
+            directory: _,
+            next_stint,
+            next_key,
+            entries: _,
+            message_bytes: _,
+        } = self;
         *config == other.config
             && *groups == other.groups
             && *tombstones == other.tombstones

@@ -12,6 +12,8 @@ pub struct Stats {
     pub memberships: u64,
     /// Entries in their logs, those past their retention but not yet dropped among them.
     pub entries: u64,
+    /// Bytes of the messages of those entries.
+    pub message_bytes: u64,
     /// Dissolved groups that are remembered, those no longer standing but not yet cleaned included.
     pub tombstones: u64,
     /// Rate-limit cells.

@@ -116,7 +116,12 @@ impl<K: Ord + Clone, V: Due<K> + Clone> Timed<K, V> {
 
     /// When the next entry comes due. O(log n).
     pub(crate) fn next_due(&self) -> Option<V::At> {
-        self.by_due.first().map(|((at, _), ())| *at)
+        self.first_due().map(|(at, _)| *at)
+    }
+
+    /// The entry that comes due first. O(log n).
+    pub(crate) fn first_due(&self) -> Option<&(V::At, K)> {
+        self.by_due.first().map(|(key, ())| key)
     }
 
     /// The entry that comes due last. O(log n).

@@ -1,7 +1,10 @@
 //! What is remembered of dissolved groups, for a while.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use crate::farewell::Farewell;
 use crate::id::Id;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
@@ -13,13 +16,28 @@ const CLEANED: usize = 2;
 /// The end of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Tombstone<U> {
+pub(crate) struct Tombstone<U, G> {
     /// Its owner, who ended it.
     pub(crate) by: U,
     pub(crate) at: Timestamp,
+    /// `None` if they said nothing, as most do: a pointer is small.
+    pub(crate) farewell: Option<Arc<Farewell<G>>>,
 }
 
-impl<U, G> Due<G> for Tombstone<U> {
+impl<U: Clone, G: Clone> Tombstone<U, G> {
+    pub(crate) fn new(by: U, at: Timestamp, farewell: Farewell<G>) -> Self {
+        let says_nothing = farewell.note.is_none() && farewell.successor.is_none();
+        Tombstone { by, at, farewell: (!says_nothing).then(|| Arc::new(farewell)) }
+    }
+
+    /// What whoever asks for the group is told.
+    fn refusal(&self) -> Refusal<U, G> {
+        let Farewell { note, successor } = self.farewell.as_deref().cloned().unwrap_or_default();
+        Refusal::Dissolved { by: self.by.clone(), at: self.at, note, successor }
+    }
+}
+
+impl<U, G> Due<G> for Tombstone<U, G> {
     type At = Timestamp;
     type Terms = ();
 
@@ -31,7 +49,7 @@ impl<U, G> Due<G> for Tombstone<U> {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Tombstones<U: Id, G: Id> {
-    of: Timed<G, Tombstone<U>>,
+    of: Timed<G, Tombstone<U, G>>,
 }
 
 impl<U: Id, G: Id> Tombstones<U, G> {
@@ -40,7 +58,7 @@ impl<U: Id, G: Id> Tombstones<U, G> {
     }
 
     /// Of the tombstones of a snapshot, in strictly ascending order of their groups. O(n log n).
-    pub(crate) fn from_ascending(tombstones: Vec<(G, Tombstone<U>)>) -> Self {
+    pub(crate) fn from_ascending(tombstones: Vec<(G, Tombstone<U, G>)>) -> Self {
         Tombstones { of: Timed::from_ascending(tombstones, &()) }
     }
 
@@ -50,22 +68,22 @@ impl<U: Id, G: Id> Tombstones<U, G> {
         group: &G,
         now: Timestamp,
         ttl_ms: u64,
-    ) -> Option<(&Tombstone<U>, Timestamp)> {
+    ) -> Option<(&Tombstone<U, G>, Timestamp)> {
         let tombstone = self.of.get(group)?;
         let stands = now.is_before(tombstone.at, ttl_ms);
         stands.then(|| (tombstone, tombstone.at.after(ttl_ms)))
     }
 
     /// Why there is no such group. O(log t).
-    pub(crate) fn missing(&self, group: &G, now: Timestamp, ttl_ms: u64) -> Refusal<U> {
+    pub(crate) fn missing(&self, group: &G, now: Timestamp, ttl_ms: u64) -> Refusal<U, G> {
         match self.standing(group, now, ttl_ms) {
-            Some((Tombstone { by, at }, _)) => Refusal::Dissolved { by: by.clone(), at: *at },
+            Some((tombstone, _)) => tombstone.refusal(),
             None => Refusal::NoSuchGroup,
         }
     }
 
     /// O(log t).
-    pub(crate) fn raise(&mut self, group: G, tombstone: Tombstone<U>) {
+    pub(crate) fn raise(&mut self, group: G, tombstone: Tombstone<U, G>) {
         self.of.put(self.of.find(&group), group, tombstone, &());
     }
 
@@ -79,7 +97,7 @@ impl<U: Id, G: Id> Tombstones<U, G> {
         self.of.clean(CLEANED, |at| !now.is_before(at, ttl_ms));
     }
 
-    pub(crate) fn iter(&self) -> TimedIter<'_, G, Tombstone<U>> {
+    pub(crate) fn iter(&self) -> TimedIter<'_, G, Tombstone<U, G>> {
         self.of.iter()
     }
 

@@ -25,18 +25,24 @@
 //! ```
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::id::{Id, Seq, Stint};
+use crate::id::{GroupId, Id, Seq, Stint};
 use crate::outcome::{CommandResult, Departure, Dissolved, Reply as EngineReply};
 use crate::refusal::{Absence, Refusal};
 use crate::signal::{Event, Signal};
 use crate::time::Timestamp;
 
-/// A signal as a client gets it: `key`, `from`, `type` and `groupid`; with a message its `seq`, `at`
-/// and `message` too, and with a change of rank the `rank`.
+/// A signal as a client gets it: `key`, `from`, `type` and `groupid`. Some types have more:
+///
+/// - `message` and `messageedit`: `seq`, `at` and `message`
+/// - `messageerase`: `seq`
+/// - `rankchange`: `rank`
+/// - `mute`: `until`, null for until it is lifted
+/// - `historypurge`: `note` and `successor`, where the owner gave them
 #[derive(Debug, Clone, Copy)]
 pub struct Frame<'a, U: Id, G>(&'a Signal<U, G>);
 
@@ -81,29 +87,56 @@ fn frame<U: Id + Display, G: Display, S: Serializer>(
     if let Some(version) = version {
         map.serialize_entry("version", &version)?;
     }
-    if let Event::MessagePost { seq, at, message } = &signal.event {
-        map.serialize_entry("seq", seq)?;
-        map.serialize_entry("at", at)?;
-        map.serialize_entry("message", message)?;
-    }
-    if let Event::RankChange { rank } = &signal.event {
-        map.serialize_entry("rank", rank)?;
+    match &signal.event {
+        Event::MessagePost { seq, at, message } | Event::MessageEdit { seq, at, message } => {
+            map.serialize_entry("seq", seq)?;
+            map.serialize_entry("at", at)?;
+            map.serialize_entry("message", message)?;
+        }
+        Event::MessageErase { seq } => map.serialize_entry("seq", seq)?,
+        Event::RankChange { rank } => map.serialize_entry("rank", rank)?,
+        Event::Mute { until, .. } => map.serialize_entry("until", until)?,
+        Event::HistoryPurge { note, successor, .. } => farewell(&mut map, note, successor)?,
+        Event::MemberJoin { .. }
+        | Event::MemberLeave
+        | Event::MemberKick { .. }
+        | Event::OwnerChange { .. }
+        | Event::Unmute { .. } => {}
     }
     map.end()
 }
 
+/// What an owner said, where they said it.
+fn farewell<G: Display, M: SerializeMap>(
+    map: &mut M,
+    note: &Option<Arc<str>>,
+    successor: &Option<G>,
+) -> Result<(), M::Error> {
+    if let Some(note) = note {
+        map.serialize_entry("note", note)?;
+    }
+    if let Some(successor) = successor {
+        map.serialize_entry("successor", &Text(successor))?;
+    }
+    Ok(())
+}
+
 /// The `type` of a frame: `memberjoin`, `memberleave`, `memberkick`, `historypurge`, `message`,
-/// `ownerchange` or `rankchange`.
+/// `messageedit`, `messageerase`, `ownerchange`, `rankchange`, `mute` or `unmute`.
 #[must_use]
-pub const fn type_of<U>(event: &Event<U>) -> &'static str {
+pub const fn type_of<U, G>(event: &Event<U, G>) -> &'static str {
     match event {
-        Event::MemberJoin => "memberjoin",
+        Event::MemberJoin { .. } => "memberjoin",
         Event::MemberLeave => "memberleave",
         Event::MemberKick { .. } => "memberkick",
         Event::HistoryPurge { .. } => "historypurge",
         Event::MessagePost { .. } => "message",
         Event::OwnerChange { .. } => "ownerchange",
         Event::RankChange { .. } => "rankchange",
+        Event::MessageEdit { .. } => "messageedit",
+        Event::MessageErase { .. } => "messageerase",
+        Event::Mute { .. } => "mute",
+        Event::Unmute { .. } => "unmute",
     }
 }
 
@@ -119,17 +152,20 @@ impl<T: Display> Serialize for Text<'_, T> {
 /// The reply to a request: `ok`, `code` (to be the HTTP status too), `msg`, and `data` where there
 /// is something that a client can act on.
 #[derive(Debug, Clone)]
-pub struct Reply<'a, U> {
-    result: Result<Data, &'a Refusal<U>>,
+pub struct Reply<'a, U, G = GroupId> {
+    result: Result<Data, &'a Refusal<U, G>>,
     now: Timestamp,
 }
 
 /// The reply to a command whose result is `result`, carried out at `now`.
-pub fn reply<T: Answer, U: Id, G>(result: &CommandResult<T, U, G>, now: Timestamp) -> Reply<'_, U> {
+pub fn reply<T: Answer, U: Id, G>(
+    result: &CommandResult<T, U, G>,
+    now: Timestamp,
+) -> Reply<'_, U, G> {
     Reply { result: result.as_ref().map(|outcome| outcome.value.data()), now }
 }
 
-impl<U> Reply<'_, U> {
+impl<U, G> Reply<'_, U, G> {
     /// The HTTP status.
     #[must_use]
     pub fn code(&self) -> u16 {
@@ -137,7 +173,7 @@ impl<U> Reply<'_, U> {
     }
 }
 
-impl<U: Display> Serialize for Reply<'_, U> {
+impl<U: Display, G: Display> Serialize for Reply<'_, U, G> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("ok", &self.result.is_ok())?;
@@ -245,6 +281,7 @@ impl<U: Id, G: Display> Answer for EngineReply<U, G> {
         match self {
             EngineReply::Created(stint)
             | EngineReply::Joined(stint)
+            | EngineReply::Added(stint)
             | EngineReply::Kicked(stint) => stint.data(),
             EngineReply::Departed(departure) => departure.data(),
             EngineReply::Posted(seq) => seq.data(),
@@ -254,18 +291,22 @@ impl<U: Id, G: Display> Answer for EngineReply<U, G> {
             EngineReply::Transferred
             | EngineReply::Ranked
             | EngineReply::Configured
-            | EngineReply::Unbanned => Data::Nothing,
+            | EngineReply::Unbanned
+            | EngineReply::Muted
+            | EngineReply::Unmuted
+            | EngineReply::Edited
+            | EngineReply::Erased => Data::Nothing,
         }
     }
 }
 
 /// What a client can do about a refusal, or show of it.
-struct Remedy<'a, U> {
-    refusal: &'a Refusal<U>,
+struct Remedy<'a, U, G> {
+    refusal: &'a Refusal<U, G>,
     now: Timestamp,
 }
 
-impl<U: Display> Serialize for Remedy<'_, U> {
+impl<U: Display, G: Display> Serialize for Remedy<'_, U, G> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         if let Some(reason) = reason(self.refusal) {
@@ -276,9 +317,10 @@ impl<U: Display> Serialize for Remedy<'_, U> {
                 map.serialize_entry("retry_at", retry_at)?;
                 map.serialize_entry("retry_after_ms", &retry_at.since(self.now))?;
             }
-            Refusal::Dissolved { by, at } => {
+            Refusal::Dissolved { by, at, note, successor } => {
                 map.serialize_entry("by", &Text(by))?;
                 map.serialize_entry("at", at)?;
+                farewell(&mut map, note, successor)?;
             }
             Refusal::NotMember(absence) | Refusal::TargetNotMember(absence) => {
                 map.serialize_entry("absence", name_of(absence))?;
@@ -292,7 +334,9 @@ impl<U: Display> Serialize for Remedy<'_, U> {
                 }
             }
             Refusal::IdReserved { until } => map.serialize_entry("until", until)?,
-            Refusal::Banned { by, until } => {
+            Refusal::Banned { by, until }
+            | Refusal::TargetBanned { by, until }
+            | Refusal::Muted { by, until } => {
                 map.serialize_entry("by", &Text(by))?;
                 map.serialize_entry("until", until)?;
             }
@@ -310,7 +354,12 @@ impl<U: Display> Serialize for Remedy<'_, U> {
             | Refusal::AlreadyOwner
             | Refusal::AlreadyRanked
             | Refusal::NotBanned
-            | Refusal::AlreadyExpired => {}
+            | Refusal::AlreadyExpired
+            | Refusal::Closed
+            | Refusal::NotMuted
+            | Refusal::NoSuchEntry
+            | Refusal::NotAuthor
+            | Refusal::AlreadyErased => {}
         }
         map.end()
     }
@@ -318,7 +367,7 @@ impl<U: Display> Serialize for Remedy<'_, U> {
 
 /// Which of the refusals with the same code it is. The plain 404 has none: masked, it must not
 /// differ from the real one.
-const fn reason<U>(refusal: &Refusal<U>) -> Option<&'static str> {
+const fn reason<U, G>(refusal: &Refusal<U, G>) -> Option<&'static str> {
     Some(match refusal {
         Refusal::TooFast { .. } | Refusal::NoSuchGroup => return None,
         Refusal::Dissolved { .. } => "dissolved",
@@ -337,6 +386,13 @@ const fn reason<U>(refusal: &Refusal<U>) -> Option<&'static str> {
         Refusal::NotBanned => "not_banned",
         Refusal::AlreadyExpired => "already_expired",
         Refusal::OverLimit { .. } => "over_limit",
+        Refusal::Closed => "closed",
+        Refusal::TargetBanned { .. } => "target_banned",
+        Refusal::Muted { .. } => "muted",
+        Refusal::NotMuted => "not_muted",
+        Refusal::NoSuchEntry => "no_such_entry",
+        Refusal::NotAuthor => "not_author",
+        Refusal::AlreadyErased => "already_erased",
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const ORDER: [&str; 33] = [
+const ORDER: [&str; 36] = [
     "id",
     "time",
     "stats",
@@ -21,7 +21,9 @@ const ORDER: [&str; 33] = [
     "config",
     "limiter",
     "refusal",
-    "bans",
+    "farewell",
+    "sanctions",
+    "sums",
     "log",
     "group",
     "audience",
@@ -36,6 +38,7 @@ const ORDER: [&str; 33] = [
     "chat",
     "engine",
     "check",
+    "format1",
     "snapshot",
     "wire",
 ];

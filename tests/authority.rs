@@ -1,14 +1,14 @@
 //! Owners, admins, bans, retention, accounts and batches: each as it goes well and as it does not.
 
 use disband::{
-    Absence, Ban, BatchRefusal, Command, Config, Departure, Engine, Event, GroupId, GroupOptions,
-    HistoryAccess, Limit, Limits, OwnerExit, Page, Rank, Refusal, Reply, Seq, Stint, Timestamp,
-    UserId,
+    Absence, Ban, BatchRefusal, Command, Config, Departure, Engine, Event, Farewell, GroupId,
+    GroupOptions, HistoryAccess, Limit, Limits, OwnerExit, Page, Rank, Refusal, Reply, Seq, Stint,
+    Timestamp, UserId,
 };
 
 mod common;
 
-use common::{ALICE, BOB, CAROL, GROUP, at, done, refused, unlimited};
+use common::{ALICE, BOB, CAROL, GROUP, at, dissolved, done, refused, unlimited};
 
 const DAVE: UserId = UserId(4);
 const STRANGER: UserId = UserId(9);
@@ -79,7 +79,7 @@ fn an_owner_who_must_stay_transfers_or_dissolves_or_is_the_last() {
     assert_eq!(refused(&mut engine, late), Refusal::NotMember(Absence::StintOver));
 
     let mut dissolved = engine.clone();
-    let (contents, signals) = done(dissolved.dissolve(ALICE, GROUP, at(9)));
+    let (contents, signals) = done(dissolved.dissolve(ALICE, GROUP, Farewell::NONE, at(9)));
     assert_eq!((contents.group().len(), signals.len()), (4, 2));
     assert_eq!(dissolved.group(&GROUP), None);
 
@@ -344,7 +344,7 @@ fn at_the_end_of_time_what_lasts_still_lasts() {
     let _ = engine.post(ALICE, GROUP, "last words", end).unwrap();
     assert_eq!(read(&engine, Page::newest(1), u64::MAX), [0]);
     let _ = engine.leave(ALICE, GROUP, end).unwrap();
-    let gone = Refusal::Dissolved { by: ALICE, at: end };
+    let gone = dissolved(ALICE, end);
     assert_eq!(refused(&mut engine, |e| e.join(BOB, GROUP, end)), gone);
 }
 
@@ -412,6 +412,9 @@ fn limits_are_refused_by_name() {
         message_bytes: Some(3),
         entries_per_group: Some(2),
         bans_per_group: Some(0),
+        mutes_per_group: Some(0),
+        note_bytes: Some(3),
+        ..Limits::NONE
     };
     let mut engine = Engine::new(Config { limits, ..unlimited() });
     let over = |limit, max| Refusal::OverLimit { limit, max };
@@ -426,6 +429,11 @@ fn limits_are_refused_by_name() {
     assert_eq!(refused(&mut engine, join), over(Limit::MembersPerGroup, 2));
     let ban = |e: &mut Engine| e.ban(ALICE, first, CAROL, None, at(1));
     assert_eq!(refused(&mut engine, ban), over(Limit::BansPerGroup, 0));
+    let mute = |e: &mut Engine| e.mute(ALICE, first, CAROL, None, at(1));
+    assert_eq!(refused(&mut engine, mute), over(Limit::MutesPerGroup, 0));
+    let farewell = Farewell { note: Some("four".into()), successor: None };
+    let dissolve = |e: &mut Engine| e.dissolve(ALICE, first, farewell, at(1));
+    assert_eq!(refused(&mut engine, dissolve), over(Limit::NoteBytes, 3));
     let post = |e: &mut Engine| e.post(ALICE, first, "four", at(1));
     assert_eq!(refused(&mut engine, post), over(Limit::MessageBytes, 3));
     for _ in 0..2 {

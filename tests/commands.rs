@@ -7,7 +7,7 @@ use disband::{
 
 mod common;
 
-use common::{ALICE, BOB, CAROL, GROUP, at, done, refused, unlimited};
+use common::{ALICE, BOB, CAROL, GROUP, at, dissolved, done, purge, refused, unlimited};
 
 /// Alice owns it, Bob and Carol are in it; nothing is limited.
 fn trio() -> Engine {
@@ -46,7 +46,7 @@ fn join() {
     let mut engine = trio();
     let (stint, signals) = done(engine.join(UserId(4), GROUP, at(9)));
     assert_eq!(stint, Stint(4));
-    assert_eq!(signals, [(UserId(4), 4, Event::MemberJoin, vec![ALICE, BOB, CAROL])]);
+    assert_eq!(signals, [(UserId(4), 4, Event::MemberJoin { by: None }, vec![ALICE, BOB, CAROL])]);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn leave_of_the_owner_dissolves() {
         signals,
         [
             (ALICE, 4, Event::MemberKick { by: ALICE }, vec![BOB, CAROL]),
-            (ALICE, 5, Event::HistoryPurge { before: Seq(1) }, vec![BOB, CAROL]),
+            (ALICE, 5, purge(1), vec![BOB, CAROL]),
         ]
     );
     let Departure::Dissolved(dissolved) = departure else { panic!("{departure:?}") };
@@ -92,10 +92,7 @@ fn leave_of_an_owner_who_is_alone_tells_nobody_twice() {
     let (_, signals) = done(engine.leave(ALICE, GROUP, at(2)));
     assert_eq!(
         signals,
-        [
-            (ALICE, 2, Event::MemberKick { by: ALICE }, vec![]),
-            (ALICE, 3, Event::HistoryPurge { before: Seq(0) }, vec![]),
-        ]
+        [(ALICE, 2, Event::MemberKick { by: ALICE }, vec![]), (ALICE, 3, purge(0), vec![]),]
     );
 }
 
@@ -111,7 +108,7 @@ fn leave_of_a_stranger_of_one_gone_and_of_no_group() {
     let kicked = Refusal::NotMember(Absence::Kicked { by: ALICE, at: at(11) });
     assert_eq!(refused(&mut engine, |e| e.leave(CAROL, GROUP, at(12))), kicked);
     let _ = engine.leave(ALICE, GROUP, at(13)).unwrap();
-    let dissolved = Refusal::Dissolved { by: ALICE, at: at(13) };
+    let dissolved = dissolved(ALICE, at(13));
     assert_eq!(refused(&mut engine, |e| e.leave(BOB, GROUP, at(14))), dissolved);
     assert_eq!(refused(&mut engine, |e| e.leave(BOB, GroupId(8), at(14))), Refusal::NoSuchGroup);
 }
@@ -222,7 +219,7 @@ fn history_is_for_members() {
     assert_eq!(read(&engine, BOB, GroupId(8)), Refusal::NoSuchGroup);
     assert_eq!(read(&engine, UserId(9), GROUP), Refusal::NotMember(Absence::NoRecord));
     let _ = engine.leave(ALICE, GROUP, at(5)).unwrap();
-    assert_eq!(read(&engine, BOB, GROUP), Refusal::Dissolved { by: ALICE, at: at(5) });
+    assert_eq!(read(&engine, BOB, GROUP), dissolved(ALICE, at(5)));
 }
 
 #[test]
@@ -260,7 +257,7 @@ fn two_departures_of_one_user_are_remembered_once() {
 #[test]
 fn masked_hides_that_a_group_exists_from_strangers_only() {
     let (by, when) = (ALICE, at(3));
-    let hidden = [Refusal::NotMember(Absence::NoRecord), Refusal::Dissolved { by, at: when }];
+    let hidden = [Refusal::NotMember(Absence::NoRecord), dissolved(by, when)];
     for refusal in hidden {
         assert_eq!(refusal.masked(), Refusal::NoSuchGroup);
     }

@@ -4,9 +4,9 @@
 use std::fmt::Debug;
 
 use disband::{
-    Absence, Ban, BatchRefusal, Command, Config, Departure, Engine, Event, GroupId, GroupOptions,
-    HistoryAccess, Limit, Limits, Operation, Outcome, OwnerExit, Quota, Quotas, Rank, Refusal,
-    Reply, Seq, Signal, SignalKey, Stint, Summary, UserId,
+    Absence, Admission, Announce, BatchRefusal, Command, Config, Departure, Engine, Event,
+    Farewell, GroupId, GroupOptions, HistoryAccess, Limit, Limits, Operation, Outcome, OwnerExit,
+    Quota, Quotas, Rank, Refusal, Reply, Sanction, Seq, Signal, SignalKey, Stint, Summary, UserId,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -89,6 +89,10 @@ fn commands(forms: &mut Forms) {
         history: HistoryAccess::Full,
         keep_entries: Some(7),
         keep_ms: Some(8_000),
+        admission: Admission::Closed,
+        add: Rank::Member,
+        post: Rank::Owner,
+        announce: Announce::Staff,
     };
     forms.hold_all::<Command<UserId, GroupId>>(&[
         Create { owner: by, group, options: None },
@@ -98,7 +102,8 @@ fn commands(forms: &mut Forms) {
         Leave { user, group, stint: Some(Stint(300)) },
         Kick { by, group, user },
         Post { author: user, group, message: "hé\n\"".into() },
-        Dissolve { owner: by, group },
+        Dissolve { owner: by, group, note: None, successor: None },
+        Dissolve { owner: by, group, note: Some("moved".into()), successor: Some(GroupId(8)) },
         Transfer { owner: by, group, user },
         SetRank { by, group, user, rank: Rank::Admin },
         SetOptions { by, group, options },
@@ -106,10 +111,24 @@ fn commands(forms: &mut Forms) {
         Ban { by, group, user, until: Some(at(5_000)) },
         Unban { by, group, user },
         LeaveAll { user },
+        Add { by, group, user },
+        Mute { by, group, user, until: None },
+        Mute { by, group, user, until: Some(at(5_000)) },
+        Unmute { by, group, user },
+        Edit { author: user, group, seq: Seq(300), message: "hé".into() },
+        Erase { by, group, seq: Seq(300) },
     ]);
     forms.hold_all(&[Rank::Member, Rank::Admin, Rank::Owner]);
     forms.hold_all(&[OwnerExit::Dissolve, OwnerExit::Refuse, OwnerExit::Succeed]);
     forms.hold_all(&[HistoryAccess::FromJoin, HistoryAccess::Full]);
+    forms.hold_all(&[Admission::Open, Admission::Closed]);
+    forms.hold_all(&[Announce::Everyone, Announce::Staff]);
+    // What a dissolution leaves out is null.
+    let plain = r#"{"dissolve":{"owner":"1","group":"7"}}"#;
+    assert_eq!(
+        serde_json::from_str::<Command<UserId, GroupId>>(plain).unwrap(),
+        Dissolve { owner: by, group, note: None, successor: None }
+    );
 }
 
 fn refusals(forms: &mut Forms) {
@@ -127,11 +146,21 @@ fn refusals(forms: &mut Forms) {
         Limit::MessageBytes,
         Limit::EntriesPerGroup,
         Limit::BansPerGroup,
+        Limit::MutesPerGroup,
+        Limit::NoteBytes,
+        Limit::MessageBytesTotal,
+        Limit::MembershipsTotal,
     ]);
     forms.hold_all::<Refusal<UserId>>(&[
         TooFast { retry_at: at(1_500) },
         NoSuchGroup,
-        Dissolved { by: ALICE, at: at(900) },
+        Dissolved { by: ALICE, at: at(900), note: None, successor: None },
+        Dissolved {
+            by: ALICE,
+            at: at(900),
+            note: Some("moved".into()),
+            successor: Some(GroupId(8)),
+        },
         NotMember(Absence::StintOver),
         NotOwner,
         Outranked,
@@ -148,8 +177,15 @@ fn refusals(forms: &mut Forms) {
         NotBanned,
         AlreadyExpired,
         OverLimit { limit: Limit::MessageBytes, max: 65_536 },
+        Closed,
+        TargetBanned { by: ALICE, until: None },
+        Muted { by: ALICE, until: Some(at(2_000)) },
+        NotMuted,
+        NoSuchEntry,
+        NotAuthor,
+        AlreadyErased,
     ]);
-    forms.hold(&BatchRefusal {
+    forms.hold::<BatchRefusal<UserId>>(&BatchRefusal {
         index: 3,
         refusal: NotMember(Absence::Kicked { by: BOB, at: at(9) }),
     });
@@ -179,19 +215,34 @@ fn replies(forms: &mut Forms) {
         Reply::Unbanned,
         Reply::LeftAll(vec![]),
         Reply::LeftAll(vec![(GROUP, left), (GroupId(8), dissolved)]),
+        Reply::Added(Stint(300)),
+        Reply::Muted,
+        Reply::Unmuted,
+        Reply::Edited,
+        Reply::Erased,
     ]);
 }
 
 fn signals(forms: &mut Forms) {
     forms.hold(&SignalKey(0xada_0000_0000_0000_0001));
     forms.hold_all::<Event<UserId>>(&[
-        Event::MemberJoin,
+        Event::MemberJoin { by: None },
+        Event::MemberJoin { by: Some(ALICE) },
         Event::MemberLeave,
         Event::MemberKick { by: ALICE },
-        Event::HistoryPurge { before: Seq(7) },
+        Event::HistoryPurge { before: Seq(7), note: None, successor: None },
+        Event::HistoryPurge {
+            before: Seq(7),
+            note: Some("moved".into()),
+            successor: Some(GroupId(8)),
+        },
         Event::MessagePost { seq: Seq(6), at: at(1_000), message: "hi".into() },
         Event::OwnerChange { previous: ALICE },
         Event::RankChange { rank: Rank::Admin },
+        Event::MessageEdit { seq: Seq(6), at: at(1_000), message: "hi".into() },
+        Event::MessageErase { seq: Seq(6) },
+        Event::Mute { by: ALICE, until: None },
+        Event::Unmute { by: ALICE },
     ]);
 
     // The engine's own: a group's whole life, its end as a summary.
@@ -208,13 +259,18 @@ fn signals(forms: &mut Forms) {
     run(Command::Join { user: CAROL, group: GROUP });
     run(Command::Post { author: BOB, group: GROUP, message: "hi".into() });
     run(Command::SetRank { by: ALICE, group: GROUP, user: BOB, rank: Rank::Admin });
+    run(Command::Mute { by: BOB, group: GROUP, user: CAROL, until: Some(at(9_000)) });
+    run(Command::Edit { author: BOB, group: GROUP, seq: Seq(0), message: "hello".into() });
+    run(Command::Erase { by: ALICE, group: GROUP, seq: Seq(0) });
+    run(Command::Unmute { by: BOB, group: GROUP, user: CAROL });
     run(Command::Kick { by: BOB, group: GROUP, user: CAROL });
+    run(Command::Add { by: BOB, group: GROUP, user: CAROL });
     run(Command::Leave { user: ALICE, group: GROUP, stint: None });
 
     // An audience that is out of order, or names somebody twice, is none.
     let signal = |audience| {
         serde_json::from_str::<Signal<UserId, GroupId>>(&format!(
-            r#"{{"key":"{:032}","group":"7","from":"1","version":1,"event":"member_join","audience":{audience}}}"#,
+            r#"{{"key":"{:032}","group":"7","from":"1","actor":"1","version":1,"event":"member_leave","audience":{audience}}}"#,
             0
         ))
     };
@@ -252,8 +308,15 @@ fn configuration(forms: &mut Forms) {
         Operation::Ban,
         Operation::Unban,
         Operation::LeaveAll,
+        Operation::Add,
+        Operation::Mute,
+        Operation::Unmute,
+        Operation::Edit,
+        Operation::Erase,
     ]);
-    forms.hold(&Ban { by: ALICE, until: Some(at(9)) });
+    forms.hold(&Sanction { by: ALICE, until: Some(at(9)) });
+    forms.hold(&Farewell::<GroupId>::NONE);
+    forms.hold(&Farewell { note: Some("moved".into()), successor: Some(GroupId(8)) });
     // What a configuration leaves out is the default.
     let config: Config = serde_json::from_str(r#"{"quotas":{"leave":"unlimited"}}"#).unwrap();
     let quotas = Quotas { leave: Quota::UNLIMITED, ..Quotas::default() };

@@ -3,7 +3,7 @@
 //! Index entries of dissolved groups do not count against the limit, but they may still wait for the
 //! sweep. No join may look through all of the user's entries to tell them apart.
 
-use disband::{Command, Engine, Limit, Refusal, Timestamp};
+use disband::{Command, Engine, Farewell, Limit, Refusal, Timestamp};
 
 mod counted;
 
@@ -44,11 +44,15 @@ fn engine(owned: impl Fn(u64) -> bool) -> Engine<User, Group> {
     engine
 }
 
-fn over_the_limit() -> Refusal<User> {
+fn over_the_limit() -> Refusal<User, Group> {
     Refusal::OverLimit { limit: Limit::GroupsPerUser, max: LIMIT }
 }
 
-fn attempt(engine: &mut Engine<User, Group>, group: u64, now: u64) -> Result<(), Refusal<User>> {
+fn attempt(
+    engine: &mut Engine<User, Group>,
+    group: u64,
+    now: u64,
+) -> Result<(), Refusal<User, Group>> {
     let (user, group) = (User(COLLECTOR), Group(group));
     let (result, counts) = count(|| engine.join(user, group, Timestamp(now)));
     assert_cheap(counts);
@@ -98,7 +102,7 @@ fn joins_refused_at_the_limit_are_cheap_while_other_groups_are_dissolved() {
     let mut engine = engine(|_| false);
     for nth in 0..100 {
         let (group, now) = (SPARE + 100 + nth, 1_000_000 + nth);
-        let _ = engine.dissolve(User(group), Group(group), Timestamp(now)).unwrap();
+        let _ = engine.dissolve(User(group), Group(group), Farewell::NONE, Timestamp(now)).unwrap();
         assert_eq!(attempt(&mut engine, SPARE + nth, now), Err(over_the_limit()));
     }
 }

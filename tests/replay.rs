@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 const HISTORY: &str = "tests/golden/irc.jsonl";
 const EXPECTED: &str = include_str!("golden/irc.out.jsonl");
+const MODERATION: &str = "tests/golden/moderation.jsonl";
+const MODERATED: &str = include_str!("golden/moderation.out.jsonl");
 
 fn replay(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO"))
@@ -48,6 +50,12 @@ fn a_real_history_gives_the_golden_lines_from_a_file_packed_or_not_and_from_stan
     encoder.write_all(&plain).unwrap();
     encoder.finish().unwrap();
     assert_ok(&replay(&[packed.to_str().unwrap()], b""), EXPECTED);
+}
+
+/// A closed and quiet group, mutes, edits, erasures, a configuration that changes, a farewell.
+#[test]
+fn a_moderated_group_gives_the_golden_lines() {
+    assert_ok(&replay(&[MODERATION], b""), MODERATED);
 }
 
 #[test]
@@ -164,4 +172,48 @@ fn a_snapshot_is_taken_for_nothing_else() {
     ] {
         assert_eq!(replay(&arguments, b"").status.code(), Some(2), "{arguments:?}");
     }
+}
+
+#[test]
+fn a_line_changes_the_configuration_for_those_after_it() {
+    let lines = [
+        r#"{"at":1,"command":{"create":{"owner":"1","group":"7"}}}"#,
+        r#"{"at":2,"config":{"limits":{"message_bytes":2}}}"#,
+        r#"{"at":3,"command":{"post":{"author":"1","group":"7","message":"hi!"}}}"#,
+        r#"{"at":4,"config":{"instance":5}}"#,
+        r#"{"at":5,"command":{"post":{"author":"1","group":"7","message":"hi"}}}"#,
+    ];
+    let input = lines.join("\n");
+    let expected = [
+        r#"{"reply":{"ok":true,"code":200,"msg":"OK","data":{"stint":1}},"signals":[]}"#,
+        r#"{"config":"set"}"#,
+        r#"{"reply":{"ok":false,"code":413,"msg":"GRPS_413","data":{"reason":"over_limit","limit":"message_bytes","max":2}},"signals":[]}"#,
+        r#"{"error":"the instance number can't change: it is 0, not 5"}"#,
+        r#"{"reply":{"ok":true,"code":200,"msg":"OK","data":{"seq":0}},"signals":[{"frame":{"key":"00000000000000000000000000000001","from":"1","type":"message","groupid":"7","seq":0,"at":5,"message":"hi"},"to":[]}]}"#,
+    ];
+    assert_ok(&replay(&[], input.as_bytes()), &(expected.join("\n") + "\n"));
+    let output = replay(&["--quiet"], input.as_bytes());
+    assert!(text(&output.stdout).contains("configurations set 1, refused 1\n"));
+
+    for (line, complaint) in [
+        (r#"{"at":1}"#, "replay: line 1: missing field `command`, or `config`"),
+        (
+            r#"{"at":1,"config":{},"command":{"leave_all":{"user":"1"}}}"#,
+            "replay: line 1: both `command` and `config`",
+        ),
+        (r#"{"at":1,"config":{"departure":1}}"#, "replay: line 1: unknown field `departure`"),
+    ] {
+        let output = replay(&[], line.as_bytes());
+        assert!(text(&output.stderr).starts_with(complaint), "{}", text(&output.stderr));
+        assert_eq!(output.status.code(), Some(2));
+    }
+}
+
+#[test]
+fn no_limits_holds_for_every_configuration() {
+    let stranger = r#"{"at":1,"command":{"leave":{"user":"2","group":"1"}}}"#;
+    let mut lines = vec![r#"{"at":1,"config":{}}"#];
+    lines.extend([stranger; 5]);
+    let output = replay(&["--no-limits"], lines.join("\n").as_bytes());
+    assert_eq!(text(&output.stdout).matches("GRPS_404").count(), 5);
 }

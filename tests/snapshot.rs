@@ -1,8 +1,8 @@
-//! Snapshots: one of the first format stays readable, and what is wrong with one is said.
+//! Snapshots: those of both formats stay readable, and what is wrong with one is said.
 
 use disband::{
-    Config, Engine, GroupId, GroupOptions, OwnerExit, Page, Rank, Snapshot, SnapshotError, UserId,
-    Violation,
+    Admission, Announce, Config, Engine, Farewell, GroupId, GroupOptions, OwnerExit, Page, Rank,
+    Seq, Snapshot, SnapshotError, UserId, Violation,
 };
 use serde_json::{Value, json};
 
@@ -10,11 +10,15 @@ mod common;
 
 use common::{ALICE, BOB, CAROL, GROUP, at, unlimited};
 
-const JSON: &str = include_str!("golden/snapshot-1.json");
-const POSTCARD: &[u8] = include_bytes!("golden/snapshot-1.postcard");
+/// Of the first format: what that day's engine wrote. No engine writes it any more.
+const JSON_1: &str = include_str!("golden/snapshot-1.json");
+const POSTCARD_1: &[u8] = include_bytes!("golden/snapshot-1.postcard");
 
-/// Something of everything.
-fn engine() -> Engine {
+const JSON: &str = include_str!("golden/snapshot-2.json");
+const POSTCARD: &[u8] = include_bytes!("golden/snapshot-2.postcard");
+
+/// Something of everything that there was in the days of the first format.
+fn first_engine() -> Engine {
     let mut engine: Engine =
         Engine::new(Config { instance: 5, departures: 2, ..Config::default() });
     let keep = GroupOptions {
@@ -39,14 +43,49 @@ fn engine() -> Engine {
     engine
 }
 
+/// Something of everything.
+fn engine() -> Engine {
+    let mut engine = first_engine();
+    let (dave, erin) = (UserId(14), UserId(15));
+    let options = GroupOptions {
+        owner_exit: OwnerExit::Succeed,
+        keep_entries: Some(5),
+        admission: Admission::Closed,
+        add: Rank::Member,
+        announce: Announce::Staff,
+        ..GroupOptions::default()
+    };
+    let _ = engine.set_options(ALICE, GROUP, options, at(1_008)).unwrap();
+    let _ = engine.add(CAROL, GROUP, dave, at(1_008)).unwrap();
+    let _ = engine.mute(BOB, GROUP, dave, Some(at(9_000)), at(1_009)).unwrap();
+    let _ = engine.mute(ALICE, GROUP, erin, None, at(1_009)).unwrap();
+    let _ = engine.edit(CAROL, GROUP, Seq(2), "3", at(1_010)).unwrap();
+    let _ = engine.post(CAROL, GROUP, "four", at(1_010)).unwrap();
+    let _ = engine.erase(BOB, GROUP, Seq(3), at(1_011)).unwrap();
+    let _ = engine.create(dave, GroupId(10), at(1_012)).unwrap();
+    let farewell = Farewell { note: Some("moved".into()), successor: Some(GROUP) };
+    let _ = engine.dissolve(dave, GroupId(10), farewell, at(1_013)).unwrap();
+    engine
+}
+
 #[test]
-fn the_first_format_is_held_still_and_stays_readable() {
+fn the_format_is_held_still() {
     let engine = engine();
     assert_eq!(serde_json::to_string(&engine).unwrap(), JSON.trim_end());
     assert_eq!(postcard::to_stdvec(&engine).unwrap(), POSTCARD);
-    for read in
-        [serde_json::from_str(JSON).unwrap(), postcard::from_bytes::<Engine>(POSTCARD).unwrap()]
-    {
+    assert_eq!(serde_json::from_str::<Engine>(JSON).unwrap(), engine);
+    assert_eq!(postcard::from_bytes::<Engine>(POSTCARD).unwrap(), engine);
+}
+
+#[test]
+fn the_first_format_stays_readable() {
+    let engine = first_engine();
+    let sorted: Value = serde_json::from_str(JSON_1).unwrap();
+    for read in [
+        serde_json::from_str(JSON_1).unwrap(),
+        serde_json::from_value::<Engine>(sorted).unwrap(),
+        postcard::from_bytes::<Engine>(POSTCARD_1).unwrap(),
+    ] {
         assert_eq!(read, engine);
         let (ours, theirs) = (read.stats(), engine.stats());
         assert_eq!((ours.memberships, ours.entries), (theirs.memberships, theirs.entries));
@@ -55,6 +94,24 @@ fn the_first_format_is_held_still_and_stays_readable() {
             history.map(|(seq, entry)| (seq.0, entry.message.to_string())).collect::<Vec<_>>()
         };
         assert_eq!(page(&read), [(2, "three".into()), (1, "two".into())]);
+        assert_eq!(postcard::to_stdvec(&read).unwrap(), postcard::to_stdvec(&engine).unwrap());
+    }
+    let mut value: Value = serde_json::from_str(JSON_1).unwrap();
+    value["cells"].as_array_mut().unwrap().reverse();
+    let error = serde_json::from_value::<Engine>(value.clone()).unwrap_err().to_string();
+    assert!(error.starts_with("the rate cells are not strictly ascending"), "{error}");
+    // No configuration had changed yet, so no group remembered more than it said.
+    value["cells"].as_array_mut().unwrap().reverse();
+    value["config"]["departures"] = json!(1);
+    let error = serde_json::from_value::<Engine>(value).unwrap_err().to_string();
+    assert!(error.starts_with("the departures of GroupId(7) are too many"), "{error}");
+}
+
+/// A snapshot cut short is none, whichever format it is of.
+#[test]
+fn no_prefix_of_the_first_format_is_read() {
+    for end in 0..POSTCARD_1.len() {
+        assert!(postcard::from_bytes::<Engine>(&POSTCARD_1[..end]).is_err(), "{end} bytes");
     }
 }
 
@@ -118,9 +175,23 @@ fn what_is_wrong_with_a_snapshot_is_said() {
         SnapshotError::Violation(Violation::Bans { group })
     );
     assert_eq!(
-        wrong(|v| v["config"]["departures"] = json!(1)),
+        wrong(|v| v["groups"][0][1]["mutes"].as_array_mut().unwrap().reverse()),
+        SnapshotError::Unsorted("mutes of a group")
+    );
+    assert_eq!(
+        wrong(|v| {
+            let departures = v["groups"][0][1]["departures"].as_array_mut().unwrap();
+            departures.push(departures[0].clone());
+        }),
         SnapshotError::Violation(Violation::Departures { group })
     );
+    for change in [json!({"erased": "2"}), json!({"edited": 1})] {
+        assert_eq!(
+            wrong(|v| v["groups"][0][1]["entries"][0]["change"] = change),
+            SnapshotError::Violation(Violation::Log { group }),
+            "an erased text is there, or an edit is older than its entry"
+        );
+    }
     assert_eq!(
         wrong(|v| v["groups"][0][1]["entries"][0]["at"] = json!(1_006)),
         SnapshotError::Violation(Violation::Log { group })
@@ -142,8 +213,8 @@ fn what_is_wrong_with_a_snapshot_is_said() {
 #[test]
 fn another_format_and_a_misspelt_field_are_errors() {
     let read = |text: String| serde_json::from_str::<Engine>(&text).unwrap_err().to_string();
-    let other = read(JSON.replacen(r#""format":1"#, r#""format":2"#, 1));
-    assert!(other.starts_with("snapshot format 2 is unknown"), "{other}");
+    let other = read(JSON.replacen(r#""format":2"#, r#""format":3"#, 1));
+    assert!(other.starts_with("snapshot format 3 is unknown: this is format 2"), "{other}");
     let misspelt = read(JSON.replacen(r#""next_key""#, r#""next_keys""#, 1));
     assert!(misspelt.starts_with("unknown field `next_keys`"), "{misspelt}");
     let mut bytes = POSTCARD.to_vec();
@@ -197,8 +268,8 @@ fn an_engine_read_at_the_bound_of_its_counters_goes_on() {
         value[counter] = json!(1_u64 << 63);
     }
     let mut engine: Engine = serde_json::from_value(value).unwrap();
-    let joined = engine.join(UserId(9), GROUP, at(2_000)).unwrap();
-    assert_eq!(joined.value, disband::Stint(1 << 63));
+    let added = engine.add(ALICE, GROUP, UserId(9), at(2_000)).unwrap();
+    assert_eq!(added.value, disband::Stint(1 << 63));
     assert_eq!(engine.check(), Ok(()));
 }
 

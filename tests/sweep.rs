@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ops::Bound;
 
-use disband::{Config, Engine, Group, Quotas, Timestamp};
+use disband::{Config, Engine, Farewell, Group, Quotas, Timestamp};
 
 const NOW: Timestamp = Timestamp(1_000);
 
@@ -103,7 +103,7 @@ fn run(mut ids: impl Ids) -> Most {
         let members = engine.group(&group).map_or(0, Group::len) as u64;
         ids.before_command();
         if members == size {
-            let _ = engine.dissolve(owner, group, NOW).unwrap();
+            let _ = engine.dissolve(owner, group, Farewell::NONE, NOW).unwrap();
             ids.after_dissolution();
         } else if members == 0 {
             owner = ids.next();

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use disband::{
-    Absence, Command, Engine, GroupId, GroupOptions, Limit, Rank, Refusal, SignalKey, Stint, UserId,
+    Absence, Command, ConfigError, Engine, GroupId, GroupOptions, Limit, Rank, Refusal, Seq,
+    SignalKey, Stint, UserId,
 };
 
 mod common;
@@ -21,8 +22,23 @@ fn a_command_is_a_line_for_a_log() {
         (Command::Leave { user: by, group, stint: None }, "leave by=1 group=7"),
         (Command::Leave { user: by, group, stint: Some(Stint(3)) }, "leave by=1 group=7 stint=3"),
         (Command::Kick { by, group, user }, "kick by=1 group=7 user=2"),
-        (Command::Post { author: by, group, message }, "post by=1 group=7 bytes=15"),
-        (Command::Dissolve { owner: by, group }, "dissolve by=1 group=7"),
+        (
+            Command::Post { author: by, group, message: message.clone() },
+            "post by=1 group=7 bytes=15",
+        ),
+        (
+            Command::Dissolve { owner: by, group, note: None, successor: None },
+            "dissolve by=1 group=7",
+        ),
+        (
+            Command::Dissolve {
+                owner: by,
+                group,
+                note: Some(message.clone()),
+                successor: Some(GroupId(8)),
+            },
+            "dissolve by=1 group=7 note_bytes=15 successor=8",
+        ),
         (Command::Transfer { owner: by, group, user }, "transfer by=1 group=7 user=2"),
         (
             Command::SetRank { by, group, user, rank: Rank::Admin },
@@ -36,6 +52,15 @@ fn a_command_is_a_line_for_a_log() {
         (Command::Ban { by, group, user, until: Some(at(9)) }, "ban by=1 group=7 user=2 until=9"),
         (Command::Unban { by, group, user }, "unban by=1 group=7 user=2"),
         (Command::LeaveAll { user: by }, "leave_all by=1"),
+        (Command::Add { by, group, user }, "add by=1 group=7 user=2"),
+        (Command::Mute { by, group, user, until: None }, "mute by=1 group=7 user=2"),
+        (Command::Mute { by, group, user, until: Some(at(9)) }, "mute by=1 group=7 user=2 until=9"),
+        (Command::Unmute { by, group, user }, "unmute by=1 group=7 user=2"),
+        (
+            Command::Edit { author: by, group, seq: Seq(3), message: message.clone() },
+            "edit by=1 group=7 seq=3 bytes=15",
+        ),
+        (Command::Erase { by, group, seq: Seq(3) }, "erase by=1 group=7 seq=3"),
     ] {
         assert_eq!(line(command), text);
     }
@@ -47,7 +72,7 @@ fn a_refusal_says_why() {
     let kicked = Absence::Kicked { by: ALICE, at: at(7) };
     assert_eq!(text(Refusal::TooFast { retry_at: at(9) }), "too fast: come again at 9");
     assert_eq!(
-        text(Refusal::Dissolved { by: BOB, at: at(7) }),
+        text(Refusal::Dissolved { by: BOB, at: at(7), note: None, successor: None }),
         "the group was dissolved by UserId(2) at 7"
     );
     assert_eq!(text(Refusal::NotMember(kicked)), "not a member: kicked by UserId(1) at 7");
@@ -56,8 +81,16 @@ fn a_refusal_says_why() {
         text(Refusal::Banned { by: BOB, until: Some(at(9)) }),
         "banned by UserId(2) until 9"
     );
+    assert_eq!(text(Refusal::Closed), "the group is closed: a member has to add you");
+    assert_eq!(
+        text(Refusal::TargetBanned { by: BOB, until: None }),
+        "the one to be added is banned by UserId(2)"
+    );
+    assert_eq!(text(Refusal::Muted { by: BOB, until: Some(at(9)) }), "muted by UserId(2) until 9");
     let full = Refusal::OverLimit { limit: Limit::BansPerGroup, max: 10 };
     assert_eq!(text(full), "over the limit of 10 for bans_per_group");
+    let other = ConfigError::Instance { is: 1, asked: 2 };
+    assert_eq!(other.to_string(), "the instance number can't change: it is 1, not 2");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The wire, to the byte.
 
 use disband::{
-    Absence, CommandResult, Config, Engine, GroupId, GroupOptions, Limit, OwnerExit, Quotas, Rank,
-    Refusal, Seq, Timestamp, UserId, wire,
+    Absence, CommandResult, Config, Engine, Farewell, GroupId, GroupOptions, Limit, OwnerExit,
+    Quotas, Rank, Refusal, Seq, Timestamp, UserId, wire,
 };
 
 const ALICE: UserId = UserId(808080);
@@ -27,8 +27,17 @@ fn refusals() {
     );
     assert_refusal(Refusal::NoSuchGroup, r#"{"ok":false,"code":404,"msg":"GRPS_404","data":{}}"#);
     assert_refusal(
-        Refusal::Dissolved { by: ALICE, at },
+        Refusal::Dissolved { by: ALICE, at, note: None, successor: None },
         r#"{"ok":false,"code":404,"msg":"GRPS_404","data":{"reason":"dissolved","by":"808080","at":900}}"#,
+    );
+    assert_refusal(
+        Refusal::Dissolved {
+            by: ALICE,
+            at,
+            note: Some("moved".into()),
+            successor: Some(GroupId(8)),
+        },
+        r#"{"ok":false,"code":404,"msg":"GRPS_404","data":{"reason":"dissolved","by":"808080","at":900,"note":"moved","successor":"8"}}"#,
     );
     assert_refusal(
         Refusal::NotMember(Absence::StintOver),
@@ -103,6 +112,45 @@ fn refusals() {
         r#"{"ok":false,"code":409,"msg":"GRPS_409","data":{"reason":"already_expired"}}"#,
     );
     assert_refusal(
+        Refusal::Closed,
+        r#"{"ok":false,"code":403,"msg":"GRPS_403","data":{"reason":"closed"}}"#,
+    );
+    assert_refusal(
+        Refusal::TargetBanned { by: ALICE, until: Some(at) },
+        r#"{"ok":false,"code":409,"msg":"GRPS_409","data":{"reason":"target_banned","by":"808080","until":900}}"#,
+    );
+    assert_refusal(
+        Refusal::Muted { by: ALICE, until: None },
+        r#"{"ok":false,"code":403,"msg":"GRPS_403","data":{"reason":"muted","by":"808080","until":null}}"#,
+    );
+    assert_refusal(
+        Refusal::NotMuted,
+        r#"{"ok":false,"code":409,"msg":"GRPS_409","data":{"reason":"not_muted"}}"#,
+    );
+    assert_refusal(
+        Refusal::NoSuchEntry,
+        r#"{"ok":false,"code":404,"msg":"GRPS_404","data":{"reason":"no_such_entry"}}"#,
+    );
+    assert_refusal(
+        Refusal::NotAuthor,
+        r#"{"ok":false,"code":403,"msg":"GRPS_403","data":{"reason":"not_author"}}"#,
+    );
+    assert_refusal(
+        Refusal::AlreadyErased,
+        r#"{"ok":false,"code":409,"msg":"GRPS_409","data":{"reason":"already_erased"}}"#,
+    );
+    for (limit, name) in [
+        (Limit::MutesPerGroup, "mutes_per_group"),
+        (Limit::NoteBytes, "note_bytes"),
+        (Limit::MessageBytesTotal, "message_bytes_total"),
+        (Limit::MembershipsTotal, "memberships_total"),
+    ] {
+        let expected = format!(
+            r#"{{"ok":false,"code":413,"msg":"GRPS_413","data":{{"reason":"over_limit","limit":"{name}","max":5}}}}"#
+        );
+        assert_refusal(Refusal::OverLimit { limit, max: 5 }, &expected);
+    }
+    assert_refusal(
         Refusal::OverLimit { limit: Limit::GroupsPerUser, max: 5 },
         r#"{"ok":false,"code":413,"msg":"GRPS_413","data":{"reason":"over_limit","limit":"groups_per_user","max":5}}"#,
     );
@@ -158,7 +206,17 @@ fn successes_of_authority_and_accounts() {
     assert_eq!(reply(Ban { by: BOB, group, user: ALICE, until: None }), joined);
     assert_eq!(reply(Join { user: UserId(3), group: third }).len(), joined.len());
     assert_eq!(reply(Transfer { owner: BOB, group: third, user: UserId(3) }), plain);
-    assert_eq!(reply(Dissolve { owner: BOB, group }), plain);
+    let user = UserId(5);
+    let added = r#"{"ok":true,"code":200,"msg":"OK","data":{"stint":8}}"#;
+    assert_eq!(reply(Add { by: BOB, group, user }), added);
+    assert_eq!(reply(Mute { by: BOB, group, user, until: None }), plain);
+    assert_eq!(reply(Unmute { by: BOB, group, user }), plain);
+    reply(Post { author: user, group, message: "hi".into() });
+    let edit = Edit { author: user, group, seq: Seq(0), message: "hello".into() };
+    assert_eq!(reply(edit), plain);
+    assert_eq!(reply(Erase { by: BOB, group, seq: Seq(0) }), plain);
+    let dissolve = Dissolve { owner: BOB, group, note: Some("moved".into()), successor: None };
+    assert_eq!(reply(dissolve), plain);
 }
 
 #[test]
@@ -198,6 +256,34 @@ fn frames() {
         [
             r#"{"key":"a1cea2ac677ae9780000000000000009","from":"808081","type":"rankchange","groupid":"1","rank":"admin"}"#,
             r#"{"key":"a1cea2ac677ae978000000000000000a","from":"808081","type":"ownerchange","groupid":"1"}"#,
+        ]
+    );
+    let _ = engine.create(ALICE, GroupId(2), NOW).unwrap();
+    let mut said = engine.add(ALICE, GroupId(2), BOB, NOW).unwrap().signals;
+    let _ = engine.post(BOB, GroupId(2), "hi", NOW).unwrap();
+    said.extend(engine.edit(BOB, GroupId(2), Seq(0), "hello", Timestamp(1_001)).unwrap().signals);
+    said.extend(engine.erase(ALICE, GroupId(2), Seq(0), NOW).unwrap().signals);
+    said.extend(engine.mute(ALICE, GroupId(2), BOB, None, NOW).unwrap().signals);
+    let until = Some(Timestamp(9_000));
+    said.extend(engine.mute(ALICE, GroupId(2), BOB, until, NOW).unwrap().signals);
+    said.extend(engine.unmute(ALICE, GroupId(2), BOB, NOW).unwrap().signals);
+    let farewell = Farewell { note: Some("moved".into()), successor: Some(GroupId(8)) };
+    said.extend(engine.dissolve(ALICE, GroupId(2), farewell, NOW).unwrap().signals);
+    let frames: Vec<String> = said
+        .iter()
+        .map(|signal| serde_json::to_string(&wire::Frame::from(signal)).unwrap())
+        .collect();
+    assert_eq!(
+        frames,
+        [
+            r#"{"key":"a1cea2ac677ae978000000000000000b","from":"808081","type":"memberjoin","groupid":"2"}"#,
+            r#"{"key":"a1cea2ac677ae978000000000000000d","from":"808081","type":"messageedit","groupid":"2","seq":0,"at":1001,"message":"hello"}"#,
+            r#"{"key":"a1cea2ac677ae978000000000000000e","from":"808080","type":"messageerase","groupid":"2","seq":0}"#,
+            r#"{"key":"a1cea2ac677ae978000000000000000f","from":"808081","type":"mute","groupid":"2","until":null}"#,
+            r#"{"key":"a1cea2ac677ae9780000000000000010","from":"808081","type":"mute","groupid":"2","until":9000}"#,
+            r#"{"key":"a1cea2ac677ae9780000000000000011","from":"808081","type":"unmute","groupid":"2"}"#,
+            r#"{"key":"a1cea2ac677ae9780000000000000012","from":"808080","type":"memberkick","groupid":"2"}"#,
+            r#"{"key":"a1cea2ac677ae9780000000000000013","from":"808080","type":"historypurge","groupid":"2","note":"moved","successor":"8"}"#,
         ]
     );
     let versioned = serde_json::to_string(&wire::VersionedFrame::from(&signals[2])).unwrap();

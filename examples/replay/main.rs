@@ -1,7 +1,8 @@
 //! Runs a history of commands through the engine.
 //!
 //! Commands in, one `{"at":…,"command":{…}}` a line; one line out for each, with the reply and the
-//! signals as they go over the wire, and to whom.
+//! signals as they go over the wire, and to whom. A line `{"at":…,"config":{…}}` changes the
+//! configuration; its answer is `{"config":"set"}`, or `{"error":"…"}` if it can't be set.
 //!
 //! `cargo run --release --example replay -- --quiet history.jsonl.gz`
 //!
@@ -18,6 +19,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Instant;
 
 use clap::Parser;
@@ -33,13 +35,13 @@ use summary::Summary;
 /// Runs a history of commands through the engine.
 #[derive(Parser)]
 struct Options {
-    /// The commands, one `{"at":…,"command":{…}}` a line; `.gz` is unpacked. Standard input if left
-    /// out, or `-`.
+    /// The commands, one `{"at":…,"command":{…}}` a line, and changes of the configuration,
+    /// `{"at":…,"config":{…}}`; `.gz` is unpacked. Standard input if left out, or `-`.
     history: Option<PathBuf>,
     /// The engine's configuration, as JSON; what it leaves out is the default.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Never refuse anything as too fast, whatever the configuration says.
+    /// Never refuse anything as too fast, whatever the configurations say.
     #[arg(long)]
     no_limits: bool,
     /// Begin with the engine in this snapshot; its configuration comes with it. JSON or postcard, by
@@ -55,17 +57,55 @@ struct Options {
     quiet: bool,
 }
 
+impl Options {
+    /// A configuration under these options.
+    fn limited(&self, config: Config) -> Config {
+        let quotas = if self.no_limits { Quotas::UNLIMITED } else { config.quotas };
+        Config { quotas, ..config }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
     at: Timestamp,
-    command: Command<UserId, GroupId>,
+    command: Option<Command<UserId, GroupId>>,
+    config: Option<Box<Config>>,
+}
+
+/// What a line asks for.
+enum Step {
+    Command(Command<UserId, GroupId>, Timestamp),
+    Config(Box<Config>),
+}
+
+impl FromStr for Step {
+    type Err = String;
+
+    fn from_str(line: &str) -> Result<Self, String> {
+        let Line { at, command, config } =
+            serde_json::from_str(line).map_err(|error| error.to_string())?;
+        match (command, config) {
+            (Some(command), None) => Ok(Step::Command(command, at)),
+            (None, Some(config)) => Ok(Step::Config(config)),
+            (None, None) => Err("missing field `command`, or `config`".into()),
+            (Some(_), Some(_)) => Err("both `command` and `config`".into()),
+        }
+    }
 }
 
 #[derive(Serialize)]
 struct Answer<'a> {
     reply: wire::Reply<'a, UserId>,
     signals: Vec<Delivery<'a>>,
+}
+
+/// The answer to a change of the configuration.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum ConfigAnswer {
+    Config(&'static str),
+    Error(String),
 }
 
 #[derive(Serialize)]
@@ -124,24 +164,31 @@ fn run(options: &Options) -> Result<(), Stop> {
     let start = Instant::now();
 
     for (number, line) in (1..).zip(open(options.history.as_deref())?.lines()) {
-        let parsed = match line {
-            Ok(line) => serde_json::from_str(&line).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        let Line { at, command } = match parsed {
-            Ok(line) => line,
+        let parsed = line.map_err(|error| error.to_string()).and_then(|line| line.parse());
+        match parsed {
+            Ok(Step::Command(command, at)) => {
+                let result = engine.apply(command, at);
+                summary.count(&result);
+                if !options.quiet {
+                    write_line(&mut out, &answer(&result, at))?;
+                }
+            }
+            Ok(Step::Config(config)) => {
+                let set = engine.set_config(options.limited(*config));
+                summary.count_config(&set);
+                if !options.quiet {
+                    let set = set.map(|_| ConfigAnswer::Config("set"));
+                    write_line(
+                        &mut out,
+                        &set.unwrap_or_else(|error| ConfigAnswer::Error(error.to_string())),
+                    )?;
+                }
+            }
             Err(cause) => {
                 // Everything before it has been answered.
                 out.flush()?;
                 return Err(Stop::Input(format!("line {number}: {cause}")));
             }
-        };
-        let result = engine.apply(command, at);
-        if options.quiet {
-            summary.count(&result);
-        } else {
-            serde_json::to_writer(&mut out, &answer(&result, at)).map_err(io::Error::from)?;
-            writeln!(out)?;
         }
     }
     if let Some(file) = &options.snapshot_out {
@@ -152,6 +199,11 @@ fn run(options: &Options) -> Result<(), Stop> {
     }
     out.flush()?;
     Ok(())
+}
+
+fn write_line(out: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, line)?;
+    writeln!(out)
 }
 
 fn answer(
@@ -171,7 +223,7 @@ fn answer(
 }
 
 fn configuration(options: &Options) -> Result<Config, Stop> {
-    let mut config = match &options.config {
+    let config = match &options.config {
         None => Config::default(),
         Some(path) => {
             let named = |cause: &dyn Display| Stop::Input(format!("{}: {cause}", path.display()));
@@ -179,10 +231,7 @@ fn configuration(options: &Options) -> Result<Config, Stop> {
             serde_json::from_str(&text).map_err(|error| named(&error))?
         }
     };
-    if options.no_limits {
-        config.quotas = Quotas::UNLIMITED;
-    }
-    Ok(config)
+    Ok(options.limited(config))
 }
 
 fn open(history: Option<&Path>) -> Result<Box<dyn BufRead>, Stop> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use disband::{CommandResult, Engine, GroupId, Reply, UserId, wire};
+use disband::{CommandResult, ConfigError, Engine, GroupId, Reply, UserId, wire};
 
 #[derive(Default)]
 pub(crate) struct Summary {
@@ -12,6 +12,8 @@ pub(crate) struct Summary {
     refusals: BTreeMap<u16, u64>,
     signals: BTreeMap<&'static str, u64>,
     recipients: u64,
+    /// How often the configuration was set, and how often it could not be.
+    configured: (u64, u64),
 }
 
 impl Summary {
@@ -31,6 +33,11 @@ impl Summary {
         }
     }
 
+    pub(crate) fn count_config<T>(&mut self, set: &Result<T, ConfigError>) {
+        let (done, failed) = &mut self.configured;
+        *(if set.is_ok() { done } else { failed }) += 1;
+    }
+
     pub(crate) fn write(
         &self,
         engine: &Engine,
@@ -48,6 +55,10 @@ impl Summary {
             writeln!(out, "  {name:<16} {count}")?;
         }
         writeln!(out, "recipients         {}", self.recipients)?;
+        let (done, failed) = self.configured;
+        if done + failed > 0 {
+            writeln!(out, "configurations set {done}, refused {failed}")?;
+        }
         writeln!(out, "groups left        {}", stats.groups)?;
         writeln!(out, "memberships left   {}", stats.memberships)?;
         writeln!(out, "time               {took:.1?}")

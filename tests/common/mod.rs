@@ -2,7 +2,9 @@
 
 #![allow(unreachable_pub, dead_code, reason = "each test takes of it what it needs")]
 
-use disband::{CommandResult, Config, Engine, Event, GroupId, Quotas, Refusal, Timestamp, UserId};
+use disband::{
+    CommandResult, Config, Engine, Event, GroupId, Quotas, Refusal, Seq, Timestamp, UserId,
+};
 
 pub const ALICE: UserId = UserId(1);
 pub const BOB: UserId = UserId(2);
@@ -15,6 +17,16 @@ pub const fn at(ms: u64) -> Timestamp {
 
 pub fn unlimited() -> Config {
     Config { quotas: Quotas::UNLIMITED, ..Config::default() }
+}
+
+/// The purge of the history of a group that was dissolved without a word.
+pub fn purge(before: u64) -> Event<UserId> {
+    Event::HistoryPurge { before: Seq(before), note: None, successor: None }
+}
+
+/// What is left of a group that was dissolved without a word.
+pub fn dissolved(by: UserId, at: Timestamp) -> Refusal<UserId> {
+    Refusal::Dissolved { by, at, note: None, successor: None }
 }
 
 /// A signal as (from, version, event, audience).

@@ -118,7 +118,7 @@ impl Peer for Ours {
         let outcome = output.as_ref().map_err(Refusal::code)?;
         let told = outcome.signals.iter().map(|signal| Told {
             kind: match signal.event {
-                Event::MemberJoin => Kind::Join,
+                Event::MemberJoin { .. } => Kind::Join,
                 Event::MemberLeave => Kind::Leave,
                 Event::MemberKick { .. } => Kind::Kick,
                 Event::HistoryPurge { .. } => Kind::Purge,

@@ -370,7 +370,13 @@ mod tests {
         let command = leave(ALICE);
         world.machine.apply(Proposal::Do { at: Timestamp(1), session, serial: 2, command });
         let refusal = world.machine.engine.leave(ALICE, GROUP, Timestamp(2000)).unwrap_err();
-        assert_eq!(refusal, disband::Refusal::Dissolved { by: ALICE, at: Timestamp(1000) });
+        let gone = disband::Refusal::Dissolved {
+            by: ALICE,
+            at: Timestamp(1000),
+            note: None,
+            successor: None,
+        };
+        assert_eq!(refusal, gone);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! Each shard's engine knows it exactly of its own groups. This is one index of them all: a projection of
 //! what the shards tell. It is idempotent by the groups' versions: what is told again changes nothing, and
-//! where a version is missing, the first one for example, the group is read as it is now. A process that
-//! had not all of the shards, or none, would keep the same.
+//! where a version is missing, the first one for example, the group is read as it is now. In a quiet group
+//! the coming and going of plain members has no version: whether they are members is then looked up in the
+//! shard's engine.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -23,31 +24,42 @@ const LOOKS: usize = 4;
 /// How many groups, or members of a group, are read under one lock.
 const TOGETHER: usize = 1000;
 
+/// When a membership was heard of: the group's version, and how often the shards had been read then.
+type Heard = (u64, u64);
+
 /// The index.
 #[derive(Debug, Default)]
 struct Projection {
     groups: BTreeMap<GroupId, Life>,
-    /// Each with the version at which it was heard of. The end of a group does not walk its members:
+    /// Each with when it was heard of. The end of a group does not walk its members:
     /// what is of a group that has gone, or was heard before its `since`, is untrue, and goes as the
     /// cursor comes by.
-    memberships: BTreeMap<(UserId, GroupId), u64>,
+    memberships: BTreeMap<(UserId, GroupId), Heard>,
     cursor: Option<(UserId, GroupId)>,
     /// How many shards have never been read yet.
     unread: Shard,
+    /// How often groups have been read.
+    readings: u64,
 }
 
 /// What has been heard of a group.
 #[derive(Debug)]
 struct Life {
-    /// No membership that was heard of before this version is one.
-    since: u64,
+    /// No membership that was heard of before this is one.
+    since: Heard,
     /// The last version; 0 while the group is read for the first time.
     version: u64,
 }
 
-/// Something was not heard of a group.
+/// Why a signal alone does not say what the index should hold.
 #[derive(Debug, PartialEq, Eq)]
-struct Gap;
+enum Missing {
+    /// Something was not heard of the group.
+    Group,
+    /// The signal has no version of its own, or an old one: whether its user is a member must be
+    /// looked up.
+    Member,
+}
 
 impl Projection {
     fn groups_of(&self, user: UserId) -> Vec<GroupId> {
@@ -57,7 +69,7 @@ impl Projection {
         true_ones.map(|((_, group), _)| *group).collect()
     }
 
-    fn holds(&self, (_, group): &(UserId, GroupId), heard: u64) -> bool {
+    fn holds(&self, (_, group): &(UserId, GroupId), heard: Heard) -> bool {
         self.groups.get(group).is_some_and(|life| life.since <= heard)
     }
 
@@ -66,22 +78,28 @@ impl Projection {
     }
 
     /// O(log memberships), a dissolution too.
-    fn take(&mut self, signal: &Signal<UserId, GroupId>) -> Result<(), Gap> {
+    fn take(&mut self, signal: &Signal<UserId, GroupId>) -> Result<(), Missing> {
         let &Signal { group, from, version, .. } = signal;
-        if let Event::MessagePost { .. } = signal.event {
-            // It has no version of its own.
-            return Ok(());
-        }
-        let life = self.groups.get_mut(&group).ok_or(Gap)?;
+        let is_of_a_member = match &signal.event {
+            Event::MemberJoin { .. } | Event::MemberLeave => true,
+            Event::MemberKick { by } => *by != from,
+            // Messages have no version of their own.
+            Event::MessagePost { .. } | Event::MessageEdit { .. } | Event::MessageErase { .. } => {
+                return Ok(());
+            }
+            _ => false,
+        };
+        let life = self.groups.get_mut(&group).ok_or(Missing::Group)?;
         if version <= life.version {
-            return Ok(());
+            return if is_of_a_member { Err(Missing::Member) } else { Ok(()) };
         }
         if version > life.version + 1 {
-            return Err(Gap);
+            return Err(Missing::Group);
         }
         life.version = version;
+        let heard = (version, life.since.1);
         match &signal.event {
-            Event::MemberJoin => _ = self.memberships.insert((from, group), version),
+            Event::MemberJoin { .. } => _ = self.memberships.insert((from, group), heard),
             Event::MemberLeave => _ = self.memberships.remove(&(from, group)),
             Event::MemberKick { by } if *by != from => _ = self.memberships.remove(&(from, group)),
             Event::HistoryPurge { .. } => _ = self.groups.remove(&group),
@@ -90,6 +108,15 @@ impl Projection {
         }
         self.sweep();
         Ok(())
+    }
+
+    /// What was looked up of a user.
+    fn set(&mut self, user: UserId, group: GroupId, is_member: bool) {
+        let Some(life) = self.groups.get(&group).filter(|_| is_member) else {
+            self.memberships.remove(&(user, group));
+            return;
+        };
+        self.memberships.insert((user, group), (life.version, life.since.1));
     }
 
     fn sweep(&mut self) {
@@ -151,8 +178,16 @@ impl Shared {
             News::Founded(group) => self.read(&look(), *group),
             News::Signal(signal) => {
                 let taken = self.lock().take(signal);
-                if let Err(Gap) = taken {
-                    self.read(&look(), signal.group);
+                let &Signal { group, from, .. } = signal;
+                match taken {
+                    Ok(()) => {}
+                    Err(Missing::Group) => self.read(&look(), group),
+                    Err(Missing::Member) => {
+                        let machine = look();
+                        let state = machine.engine().group(&group);
+                        let is_member = state.is_some_and(|state| state.contains(&from));
+                        self.lock().set(from, group, is_member);
+                    }
                 }
             }
             News::Missed => self.catch_up(&look(), mine),
@@ -176,40 +211,48 @@ impl Shared {
             }
         }
         for (group, _) in engine.groups() {
-            self.read(machine, *group);
+            self.read_again(machine, *group);
         }
     }
 
-    /// Reads a group as it is, if there is more to know of it.
+    /// Reads a group as it is, if its version says that there is more to know of it.
     fn read(&self, machine: &Machine, group: GroupId) {
+        let version = machine.engine().group(&group).map(disband::Group::version);
+        if version.is_none_or(|version| !self.lock().knows(group, version)) {
+            self.read_again(machine, group);
+        }
+    }
+
+    /// Reads a group as it is.
+    fn read_again(&self, machine: &Machine, group: GroupId) {
         let Some(state) = machine.engine().group(&group) else {
             self.lock().groups.remove(&group);
             return;
         };
         let version = state.version();
-        {
+        let since = {
             let mut projection = self.lock();
-            if projection.knows(group, version) {
-                return;
-            }
+            projection.readings += 1;
+            let since = (version, projection.readings);
             // Or what is read would be swept as that of no group, before it is all there.
-            projection.groups.entry(group).or_insert(Life { since: version, version: 0 });
-        }
+            projection.groups.entry(group).or_insert(Life { since, version: 0 });
+            since
+        };
         // Those who are members still are so at every moment; the others are not with the last line.
         let mut members = state.members().map(|(user, _)| *user).peekable();
         while members.peek().is_some() {
             let mut projection = self.lock();
             for user in members.by_ref().take(TOGETHER) {
-                projection.memberships.insert((user, group), version);
+                projection.memberships.insert((user, group), since);
             }
         }
-        self.lock().groups.insert(group, Life { since: version, version });
+        self.lock().groups.insert(group, Life { since, version });
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use disband::{Command, Config, Quotas, Timestamp};
+    use disband::{Announce, Command, Config, GroupOptions, Quotas, Timestamp};
     use proptest::prelude::*;
     use proptest::sample::Index;
 
@@ -235,6 +278,16 @@ mod tests {
             1 => (user(), group())
                 .prop_map(|(author, group)| Command::Post { author, group, message: "x".into() }),
             1 => user().prop_map(|user| Command::LeaveAll { user }),
+            2 => (user(), group(), user())
+                .prop_map(|(by, group, user)| Command::Add { by, group, user }),
+            2 => (user(), group(), any::<bool>()).prop_map(|(by, group, is_quiet)| {
+                let announce = if is_quiet { Announce::Staff } else { Announce::Everyone };
+                let options = GroupOptions { announce, ..GroupOptions::default() };
+                Command::SetOptions { by, group, options }
+            }),
+            1 => (user(), group()).prop_map(|(by, group)| {
+                Command::Erase { by, group, seq: disband::Seq(0) }
+            }),
         ]
     }
 

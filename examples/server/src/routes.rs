@@ -222,7 +222,8 @@ async fn dissolve(
     Place(group): Place<GroupId>,
     Said(Nothing {}): Said<Nothing>,
 ) -> Answer {
-    service.submit(Command::Dissolve { owner, group }).await
+    let (note, successor) = (None, None);
+    service.submit(Command::Dissolve { owner, group, note, successor }).await
 }
 
 async fn leave_all(

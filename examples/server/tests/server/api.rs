@@ -21,7 +21,10 @@ async fn a_group_from_its_creation_to_its_end() {
         json!({
             "groupid": "7", "version": stint.as_u64().unwrap() + 2, "owner": "1", "members": 3,
             "next_seq": 0, "stint": joined, "rank": "member",
-            "options": { "owner_exit": "dissolve", "history": "from_join", "keep_entries": null, "keep_ms": null },
+            "options": {
+                "owner_exit": "dissolve", "history": "from_join", "keep_entries": null, "keep_ms": null,
+                "admission": "open", "add": "admin", "post": "member", "announce": "everyone"
+            },
         })
     );
 

@@ -1,0 +1,301 @@
+//! Who may speak, and what is taken back: the rank that posts, mutes, edits, erasures.
+
+use std::sync::Arc;
+
+use disband::{
+    Absence, Command, Engine, Event, GroupId, GroupOptions, HistoryAccess, Limit, Limits, Mute,
+    Page, Rank, Refusal, Seq, Timestamp, UserId,
+};
+
+mod common;
+
+use common::{ALICE, BOB, CAROL, GROUP, at, done, refused, unlimited};
+
+const DAVE: UserId = UserId(4);
+const STRANGER: UserId = UserId(9);
+
+/// Alice owns it, Bob is an admin, Carol and Dave are members. The version is 5.
+fn quartet(options: GroupOptions) -> Engine {
+    let mut engine = Engine::new(unlimited());
+    let _ = engine.create_with(ALICE, GROUP, options, at(1)).unwrap();
+    for user in [BOB, CAROL, DAVE] {
+        let _ = engine.join(user, GROUP, at(2)).unwrap();
+    }
+    let _ = engine.set_rank(ALICE, GROUP, BOB, Rank::Admin, at(3)).unwrap();
+    engine
+}
+
+fn plain() -> Engine {
+    quartet(GroupOptions::default())
+}
+
+fn post(engine: &mut Engine, author: UserId, message: &str) -> Seq {
+    done(engine.post(author, GROUP, message, at(5))).0
+}
+
+/// An entry as (text, when it was edited, by whom it was erased).
+type Read = (String, Option<Timestamp>, Option<UserId>);
+
+fn read(engine: &Engine, reader: UserId, seq: Seq) -> Read {
+    let page = Page::before(Seq(seq.0 + 1), 1);
+    let (found, entry) = engine.history(&reader, &GROUP, page, at(5)).unwrap().next().unwrap();
+    assert_eq!(found, seq);
+    (entry.message.to_string(), entry.edited(), entry.erased_by().copied())
+}
+
+#[test]
+fn an_option_says_which_rank_posts() {
+    let with = |post| GroupOptions { post, ..GroupOptions::default() };
+    let mut engine = quartet(with(Rank::Admin));
+    let _ = engine.mute(ALICE, GROUP, CAROL, None, at(4)).unwrap();
+    let post = |user| move |e: &mut Engine| e.post(user, GROUP, "x", at(5));
+    assert_eq!(refused(&mut engine, post(CAROL)), Refusal::NotAdmin, "not a word of the mute");
+    let _ = engine.post(BOB, GROUP, "x", at(5)).unwrap();
+    let _ = engine.set_options(ALICE, GROUP, with(Rank::Owner), at(5)).unwrap();
+    assert_eq!(refused(&mut engine, post(BOB)), Refusal::NotOwner);
+    let _ = engine.post(ALICE, GROUP, "x", at(5)).unwrap();
+    // Whoever could post once may still take back and correct.
+    let _ = engine.edit(BOB, GROUP, Seq(0), "y", at(5)).unwrap();
+    let _ = engine.erase(BOB, GROUP, Seq(0), at(5)).unwrap();
+}
+
+#[test]
+fn a_mute_is_heard_by_all_and_silences_until_it_ends() {
+    let mut engine = plain();
+    let (all, until) = (vec![ALICE, BOB, CAROL, DAVE], Some(at(20)));
+    let seq = post(&mut engine, CAROL, "before");
+    let (_, signals) = done(engine.mute(BOB, GROUP, CAROL, until, at(9)));
+    assert_eq!(signals, [(CAROL, 6, Event::Mute { by: BOB, until }, all)]);
+    let muted = Refusal::Muted { by: BOB, until };
+    assert_eq!(refused(&mut engine, |e| e.post(CAROL, GROUP, "x", at(19))), muted);
+    assert_eq!(refused(&mut engine, |e| e.edit(CAROL, GROUP, seq, "x", at(19))), muted);
+    let group = engine.group(&GROUP).unwrap();
+    assert_eq!(group.mutes(at(19)).collect::<Vec<_>>(), [(&CAROL, &Mute { by: BOB, until })]);
+    assert_eq!((group.mute(&CAROL, at(20)), group.mutes(at(20)).count()), (None, 0));
+    // Leaving and coming back does not end it; to read and to erase is not to speak.
+    let _ = engine.erase(CAROL, GROUP, seq, at(19)).unwrap();
+    let _ = engine.leave(CAROL, GROUP, at(19)).unwrap();
+    let _ = engine.join(CAROL, GROUP, at(19)).unwrap();
+    assert_eq!(refused(&mut engine, |e| e.post(CAROL, GROUP, "x", at(19))), muted);
+    let _ = engine.post(CAROL, GROUP, "x", at(20)).unwrap();
+}
+
+#[test]
+fn a_mute_is_lifted_by_whoever_could_mute_and_by_nobody_else() {
+    let mut engine = plain();
+    let _ = engine.mute(ALICE, GROUP, BOB, None, at(9)).unwrap();
+    let _ = engine.mute(ALICE, GROUP, CAROL, None, at(9)).unwrap();
+    let mut unmute = |by, user| refused(&mut engine, |e| e.unmute(by, GROUP, user, at(9)));
+    assert_eq!(unmute(STRANGER, CAROL), Refusal::NotMember(Absence::NoRecord));
+    assert_eq!(unmute(DAVE, CAROL), Refusal::NotAdmin);
+    assert_eq!(unmute(BOB, BOB), Refusal::Outranked);
+    assert_eq!(unmute(BOB, ALICE), Refusal::Outranked);
+    assert_eq!(unmute(BOB, DAVE), Refusal::NotMuted);
+    // A muted admin keeps their other rights.
+    let (_, signals) = done(engine.unmute(BOB, GROUP, CAROL, at(9)));
+    let all = vec![ALICE, BOB, CAROL, DAVE];
+    assert_eq!(signals, [(CAROL, 8, Event::Unmute { by: BOB }, all)]);
+    assert_eq!(refused(&mut engine, |e| e.unmute(BOB, GROUP, CAROL, at(9))), Refusal::NotMuted);
+}
+
+#[test]
+fn a_mute_is_refused_as_a_ban_is() {
+    let mut engine = plain();
+    let mut mute = |by, user, until: u64| {
+        refused(&mut engine, |e| e.mute(by, GROUP, user, Some(at(until)), at(9)))
+    };
+    assert_eq!(mute(STRANGER, CAROL, 10), Refusal::NotMember(Absence::NoRecord));
+    assert_eq!(mute(CAROL, DAVE, 10), Refusal::NotAdmin);
+    assert_eq!(mute(BOB, ALICE, 10), Refusal::Outranked);
+    assert_eq!(mute(BOB, BOB, 10), Refusal::Outranked);
+    assert_eq!(mute(ALICE, ALICE, 10), Refusal::Outranked);
+    assert_eq!(mute(BOB, CAROL, 9), Refusal::AlreadyExpired);
+}
+
+#[test]
+fn a_stranger_is_muted_without_a_signal_and_a_new_mute_replaces_the_old() {
+    let mut engine = plain();
+    assert_eq!(done(engine.mute(BOB, GROUP, STRANGER, Some(at(20)), at(9))).1, []);
+    assert_eq!(done(engine.mute(ALICE, GROUP, STRANGER, None, at(9))).1, []);
+    let _ = engine.join(STRANGER, GROUP, at(30)).unwrap();
+    let muted = Refusal::Muted { by: ALICE, until: None };
+    assert_eq!(refused(&mut engine, |e| e.post(STRANGER, GROUP, "x", at(30))), muted);
+    let _ = engine.leave(STRANGER, GROUP, at(30)).unwrap();
+    assert_eq!(done(engine.unmute(BOB, GROUP, STRANGER, at(30))).1, []);
+}
+
+#[test]
+fn mutes_that_are_over_are_cleaned_two_at_a_time_by_mutes_alone() {
+    let mut engine = plain();
+    for user in 10..16 {
+        let _ = engine.mute(BOB, GROUP, UserId(user), Some(at(10)), at(9)).unwrap();
+    }
+    // What is written counts those that are over.
+    let stored = |engine: &Engine| {
+        let value = serde_json::to_value(engine).unwrap();
+        value["groups"][0][1]["mutes"].as_array().unwrap().len()
+    };
+    let _ = engine.ban(BOB, GROUP, STRANGER, None, at(20)).unwrap();
+    let _ = engine.join(UserId(20), GROUP, at(20)).unwrap();
+    assert_eq!(stored(&engine), 6);
+    let _ = engine.mute(BOB, GROUP, DAVE, None, at(20)).unwrap();
+    assert_eq!(stored(&engine), 5);
+    let _ = engine.unmute(BOB, GROUP, DAVE, at(20)).unwrap();
+    assert_eq!(stored(&engine), 2);
+    assert_eq!(engine.check(), Ok(()));
+}
+
+#[test]
+fn an_author_edits_and_the_others_hear_the_new_text() {
+    let mut engine = plain();
+    let seq = post(&mut engine, CAROL, "helo");
+    let (_, signals) = done(engine.edit(CAROL, GROUP, seq, "hello", at(9)));
+    let edit = Event::MessageEdit { seq, at: at(9), message: "hello".into() };
+    assert_eq!(signals, [(CAROL, 5, edit, vec![ALICE, BOB, DAVE])]);
+    assert_eq!(read(&engine, ALICE, seq), ("hello".into(), Some(at(9)), None));
+    // A clock that went back does not make an edit older than its entry.
+    let (_, signals) = done(engine.edit(CAROL, GROUP, seq, "", at(1)));
+    assert_eq!(signals[0].2, Event::MessageEdit { seq, at: at(5), message: "".into() });
+    assert_eq!(read(&engine, ALICE, seq), (String::new(), Some(at(5)), None));
+    assert_eq!(engine.stats().message_bytes, 0);
+    assert_eq!(engine.check(), Ok(()));
+}
+
+#[test]
+fn an_edit_is_refused_for_the_entry_then_a_mute_then_the_author_then_an_erasure_then_a_limit() {
+    let mut engine = plain();
+    let limits = Limits { message_bytes: Some(9), ..Limits::NONE };
+    let _ = engine.set_config(disband::Config { limits, ..*engine.config() }).unwrap();
+    let (hers, his) = (post(&mut engine, CAROL, "hers"), post(&mut engine, BOB, "his"));
+    let mut edit =
+        |author, seq, text: &str| refused(&mut engine, |e| e.edit(author, GROUP, seq, text, at(9)));
+    assert_eq!(edit(STRANGER, hers, ""), Refusal::NotMember(Absence::NoRecord));
+    assert_eq!(edit(CAROL, Seq(2), ""), Refusal::NoSuchEntry, "yet to come");
+    assert_eq!(edit(CAROL, Seq(u64::MAX), ""), Refusal::NoSuchEntry);
+    assert_eq!(edit(ALICE, hers, ""), Refusal::NotAuthor, "not even the owner");
+    let long = Refusal::OverLimit { limit: Limit::MessageBytes, max: 9 };
+    assert_eq!(edit(CAROL, hers, "0123456789"), long);
+    let _ = engine.erase(CAROL, GROUP, hers, at(9)).unwrap();
+    let edit = |e: &mut Engine| e.edit(CAROL, GROUP, hers, "0123456789", at(9));
+    assert_eq!(refused(&mut engine, edit), Refusal::AlreadyErased);
+    let _ = engine.mute(ALICE, GROUP, BOB, None, at(9)).unwrap();
+    let edit = |seq| move |e: &mut Engine| e.edit(BOB, GROUP, seq, "", at(9));
+    let muted = Refusal::Muted { by: ALICE, until: None };
+    assert_eq!(refused(&mut engine, edit(hers)), muted);
+    assert_eq!(refused(&mut engine, edit(his)), muted);
+    assert_eq!(refused(&mut engine, edit(Seq(7))), Refusal::NoSuchEntry);
+}
+
+#[test]
+fn a_former_author_who_came_back_takes_back_what_they_may_read() {
+    for (history, may) in [(HistoryAccess::Full, true), (HistoryAccess::FromJoin, false)] {
+        let mut engine = quartet(GroupOptions { history, ..GroupOptions::default() });
+        let seq = post(&mut engine, CAROL, "hers");
+        let _ = engine.leave(CAROL, GROUP, at(6)).unwrap();
+        let _ = engine.join(CAROL, GROUP, at(7)).unwrap();
+        let commands = [
+            Command::Edit { author: CAROL, group: GROUP, seq, message: "ours".into() },
+            Command::Erase { by: CAROL, group: GROUP, seq },
+        ];
+        for command in commands {
+            let done = engine.apply(command, at(8)).map(|_| ());
+            assert_eq!(done, if may { Ok(()) } else { Err(Refusal::NoSuchEntry) });
+        }
+    }
+}
+
+#[test]
+fn what_is_past_its_retention_can_not_be_taken_back() {
+    let keep = GroupOptions { keep_entries: Some(2), keep_ms: Some(50), ..GroupOptions::default() };
+    let mut engine = quartet(keep);
+    for text in ["one", "two", "three"] {
+        let _ = engine.post(CAROL, GROUP, text, at(10)).unwrap();
+    }
+    let erase = |seq, now| move |e: &mut Engine| e.erase(CAROL, GROUP, Seq(seq), at(now));
+    assert_eq!(refused(&mut engine, erase(0, 11)), Refusal::NoSuchEntry, "too many since");
+    assert_eq!(refused(&mut engine, erase(2, 60)), Refusal::NoSuchEntry, "too old");
+    let _ = engine.erase(CAROL, GROUP, Seq(1), at(59)).unwrap();
+}
+
+#[test]
+fn an_author_or_a_higher_rank_erases() {
+    let mut engine = plain();
+    let by_carol = post(&mut engine, CAROL, "carol");
+    let by_bob = post(&mut engine, BOB, "bob");
+    let by_alice = post(&mut engine, ALICE, "alice");
+    let mut erase = |by, seq| refused(&mut engine, |e| e.erase(by, GROUP, seq, at(9)));
+    assert_eq!(erase(STRANGER, by_carol), Refusal::NotMember(Absence::NoRecord));
+    assert_eq!(erase(DAVE, by_carol), Refusal::NotAuthor);
+    assert_eq!(erase(DAVE, by_alice), Refusal::NotAuthor);
+    assert_eq!(erase(BOB, by_alice), Refusal::Outranked);
+    assert_eq!(erase(DAVE, Seq(3)), Refusal::NoSuchEntry);
+    let (_, signals) = done(engine.erase(BOB, GROUP, by_carol, at(9)));
+    let hearers = vec![ALICE, CAROL, DAVE];
+    assert_eq!(signals, [(BOB, 5, Event::MessageErase { seq: by_carol }, hearers)]);
+    assert_eq!(read(&engine, DAVE, by_carol), (String::new(), None, Some(BOB)));
+    let again = |by| move |e: &mut Engine| e.erase(by, GROUP, by_carol, at(9));
+    assert_eq!(refused(&mut engine, again(CAROL)), Refusal::AlreadyErased);
+    assert_eq!(refused(&mut engine, again(DAVE)), Refusal::NotAuthor, "a right comes first");
+    // The rank that the author has now: Bob is an admin no more, and then no member.
+    let _ = engine.set_rank(ALICE, GROUP, CAROL, Rank::Admin, at(9)).unwrap();
+    let erase = |e: &mut Engine| e.erase(CAROL, GROUP, by_bob, at(9));
+    assert_eq!(refused(&mut engine, erase), Refusal::Outranked);
+    let _ = engine.leave(BOB, GROUP, at(9)).unwrap();
+    let _ = engine.erase(CAROL, GROUP, by_bob, at(9)).unwrap();
+    let _ = engine.erase(ALICE, GROUP, by_alice, at(9)).unwrap();
+    assert_eq!(engine.stats().message_bytes, 0);
+    assert_eq!(engine.check(), Ok(()));
+}
+
+#[test]
+fn an_erased_text_is_gone_from_memory_and_from_every_later_snapshot() {
+    let mut engine = plain();
+    let text: Arc<str> = "a secret".into();
+    let held = Arc::downgrade(&text);
+    let seq = engine.post(CAROL, GROUP, text, at(5)).unwrap().value;
+    // It lies in a block that is closed, and a snapshot shares it.
+    for _ in 0..100 {
+        let _ = engine.post(DAVE, GROUP, "x", at(5)).unwrap();
+    }
+    let snapshot = engine.clone();
+    let _ = engine.erase(BOB, GROUP, seq, at(9)).unwrap();
+    assert!(held.upgrade().is_some(), "the snapshot was taken before");
+    drop(snapshot);
+    assert!(held.upgrade().is_none());
+    assert!(!serde_json::to_string(&engine).unwrap().contains("secret"));
+    assert_eq!(engine.check(), Ok(()));
+}
+
+#[test]
+fn speech_has_quotas_of_its_own() {
+    let mut engine: Engine = Engine::default();
+    let (group, user, until) = (GROUP, BOB, None);
+    let _ = engine.create(ALICE, GROUP, at(0)).unwrap();
+    let commands = [
+        Command::Mute { by: ALICE, group, user, until },
+        Command::Unmute { by: ALICE, group, user },
+        Command::Edit { author: ALICE, group, seq: Seq(0), message: "".into() },
+        Command::Erase { by: ALICE, group, seq: Seq(0) },
+    ];
+    for command in commands {
+        for _ in 0..20 {
+            let result = engine.apply(command.clone(), at(0));
+            assert!(!matches!(result, Err(Refusal::TooFast { .. })));
+        }
+        let too_fast = Err(Refusal::TooFast { retry_at: at(250) });
+        assert_eq!(engine.apply(command, at(0)), too_fast);
+    }
+}
+
+/// The group's own `HistoryAccess` decides what an admin may erase, too.
+#[test]
+fn an_admin_erases_nothing_that_they_may_not_read() {
+    let mut engine = plain();
+    let seq = post(&mut engine, CAROL, "before");
+    let _ = engine.join(STRANGER, GROUP, at(6)).unwrap();
+    let _ = engine.set_rank(ALICE, GROUP, STRANGER, Rank::Admin, at(6)).unwrap();
+    let erase = |e: &mut Engine| e.erase(STRANGER, GROUP, seq, at(7));
+    assert_eq!(refused(&mut engine, erase), Refusal::NoSuchEntry);
+    let nowhere = |e: &mut Engine| e.erase(ALICE, GroupId(8), seq, at(7));
+    assert_eq!(refused(&mut engine, nowhere), Refusal::NoSuchGroup);
+}
