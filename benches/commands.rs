@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
-use disband::{Engine, GroupOptions, Timestamp};
+use disband::{Engine, GroupOptions, Seq, Timestamp};
 
 use engines::{GROUP, NOW, OWNER, brief, found, scattered, timed, unlimited};
 
@@ -16,6 +16,8 @@ type Groups = Engine<u64, u64>;
 
 /// Not the id of any group.
 const UNKNOWN: u64 = 9;
+/// Entries in the log, the same in groups of all sizes.
+const KEPT: u64 = 10_000;
 /// A group with nobody in it but its owner.
 const OTHER: u64 = 2;
 
@@ -57,7 +59,7 @@ fn commands(criterion: &mut Criterion) {
     for members in [10, 1_000, 1_000_000] {
         let mut engine = unlimited();
         found(&mut engine, GROUP, members);
-        let keep = GroupOptions { keep_entries: Some(10_000), ..GroupOptions::default() };
+        let keep = GroupOptions { keep_entries: Some(KEPT), ..GroupOptions::default() };
         let _ = engine.set_options(OWNER, GROUP, keep, NOW).unwrap();
         // No more than there are, nor so many that the processor's caches hold them all.
         let users: Vec<u64> = scattered(members).step_by(3).take(10_000).collect();
@@ -69,12 +71,26 @@ fn commands(criterion: &mut Criterion) {
         measure(&mut group, "leave", &mut engine, &users, leave, join);
         users.iter().for_each(|user| leave(&mut engine, *user));
         measure(&mut group, "join", &mut engine, &users, join, leave);
+        let add = |engine: &mut Groups, user| drop(engine.add(OWNER, GROUP, user, NOW).unwrap());
+        measure(&mut group, "add", &mut engine, &users, add, leave);
         users.iter().for_each(|user| join(&mut engine, *user));
         let kick = |engine: &mut Groups, user| drop(engine.kick(OWNER, GROUP, user, NOW).unwrap());
         measure(&mut group, "kick", &mut engine, &users, kick, join);
         let post =
             |engine: &mut Groups, user| drop(engine.post(user, GROUP, "hello", NOW).unwrap());
         measure(&mut group, "post", &mut engine, &users, post, nothing);
+        (0..KEPT).for_each(|_| post(&mut engine, OWNER));
+        let first = engine.group(&GROUP).unwrap().next_seq().0 - KEPT;
+        let edit = |engine: &mut Groups, user: u64| {
+            let seq = Seq(first + user % KEPT);
+            drop(engine.edit(OWNER, GROUP, seq, "hello!", NOW).unwrap());
+        };
+        measure(&mut group, "edit", &mut engine, &users, edit, nothing);
+        let mute =
+            |engine: &mut Groups, user| drop(engine.mute(OWNER, GROUP, user, None, NOW).unwrap());
+        let unmute =
+            |engine: &mut Groups, user| drop(engine.unmute(OWNER, GROUP, user, NOW).unwrap());
+        measure(&mut group, "mute", &mut engine, &users, mute, unmute);
         let unknown = |engine: &mut Groups, user| {
             assert!(engine.leave(user, UNKNOWN, NOW).is_err());
         };

@@ -214,6 +214,9 @@ fn what_is_past_its_retention_can_not_be_taken_back() {
     let erase = |seq, now| move |e: &mut Engine| e.erase(CAROL, GROUP, Seq(seq), at(now));
     assert_eq!(refused(&mut engine, erase(0, 11)), Refusal::NoSuchEntry, "too many since");
     assert_eq!(refused(&mut engine, erase(2, 60)), Refusal::NoSuchEntry, "too old");
+    let edit = |seq, now| move |e: &mut Engine| e.edit(CAROL, GROUP, Seq(seq), "", at(now));
+    assert_eq!(refused(&mut engine, edit(0, 11)), Refusal::NoSuchEntry);
+    assert_eq!(refused(&mut engine, edit(2, 60)), Refusal::NoSuchEntry);
     let _ = engine.erase(CAROL, GROUP, Seq(1), at(59)).unwrap();
 }
 
