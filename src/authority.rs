@@ -40,7 +40,7 @@ impl<U: Id, G: Id> State<U, G> {
     ) -> CommandResult<Option<Stint>, U, G> {
         let (at, banned_from, acting) = self.acting(&by, &group, Rank::Admin, now)?;
         let target = outranked(banned_from, &by, acting, &user)?.ok();
-        let ban = self.sanction(&by, until, now)?;
+        let ban = sanction(&by, until, now)?;
         self.room_for_sanction(Limit::BansPerGroup, banned_from.all_bans(), &user, now)?;
 
         self.group_mut(&at)?.put_ban(user.clone(), ban, now);
@@ -78,13 +78,13 @@ impl<U: Id, G: Id> State<U, G> {
     ) -> CommandResult<(), U, G> {
         let (at, muted_in, acting) = self.acting(&by, &group, Rank::Admin, now)?;
         let target = outranked(muted_in, &by, acting, &user)?;
-        let mute = self.sanction(&by, until, now)?;
+        let mute = sanction(&by, until, now)?;
         self.room_for_sanction(Limit::MutesPerGroup, muted_in.all_mutes(), &user, now)?;
 
         self.group_mut(&at)?.put_mute(user.clone(), mute, now);
         let event = Event::Mute { by: by.clone(), until };
-        let signal = self.announce_to_member(&at, group, (by, user), &target, event)?;
-        Ok(Outcome { value: (), signals: Vec::from_iter(signal) })
+        let announced = target.is_ok().then(|| self.announce(&at, group, (by, user), event));
+        Ok(Outcome { value: (), signals: Vec::from_iter(announced.transpose()?) })
     }
 
     pub(crate) fn unmute(
@@ -102,8 +102,8 @@ impl<U: Id, G: Id> State<U, G> {
 
         self.group_mut(&at)?.lift_mute(&user, now);
         let event = Event::Unmute { by: by.clone() };
-        let signal = self.announce_to_member(&at, group, (by, user), &target, event)?;
-        Ok(Outcome { value: (), signals: Vec::from_iter(signal) })
+        let announced = target.is_ok().then(|| self.announce(&at, group, (by, user), event));
+        Ok(Outcome { value: (), signals: Vec::from_iter(announced.transpose()?) })
     }
 
     pub(crate) fn set_rank(
@@ -187,17 +187,6 @@ impl<U: Id, G: Id> State<U, G> {
         Ok(self.signal(group, (by, user), version, event, hearers))
     }
 
-    /// A ban or a mute, if it is not over already (409).
-    fn sanction(
-        &self,
-        by: &U,
-        until: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<Sanction<U>, Refusal<U, G>> {
-        let sanction = Sanction { by: by.clone(), until };
-        if sanction.holds(now) { Ok(sanction) } else { Err(Refusal::AlreadyExpired) }
-    }
-
     /// Whether a limit allows a sanction on `user` (413).
     fn room_for_sanction(
         &self,
@@ -208,21 +197,16 @@ impl<U: Id, G: Id> State<U, G> {
     ) -> Result<(), Refusal<U, G>> {
         self.within(limit, sanctions.len() as u64, sanctions.len_with(user, now) as u64)
     }
+}
 
-    /// The signal of a mute that begins or ends, if its user is a member.
-    fn announce_to_member(
-        &mut self,
-        at: &Spot,
-        group: G,
-        who: (U, U),
-        target: &Result<Member, Absence<U>>,
-        event: Event<U, G>,
-    ) -> Result<Option<Signal<U, G>>, Refusal<U, G>> {
-        if target.is_err() {
-            return Ok(None);
-        }
-        self.announce(at, group, who, event).map(Some)
-    }
+/// A ban or a mute, if it is not over already (409).
+fn sanction<U: Id, G>(
+    by: &U,
+    until: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Sanction<U>, Refusal<U, G>> {
+    let sanction = Sanction { by: by.clone(), until };
+    if sanction.holds(now) { Ok(sanction) } else { Err(Refusal::AlreadyExpired) }
 }
 
 /// The one acted upon, or why they are no member; refused unless they are of strictly lower rank.
