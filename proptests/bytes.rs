@@ -93,7 +93,7 @@ fn exercise(engine: &mut Engine) {
         engine.sweep(9);
         assert_eq!(engine.check(), Ok(()));
         let config = Config { instance: before.config().instance, ..Config::default() };
-        engine.set_config(config).unwrap();
+        let _ = engine.set_config(config).unwrap();
         assert_eq!(engine.check(), Ok(()));
     }
     assert_eq!(&before, engine);

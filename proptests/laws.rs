@@ -12,7 +12,8 @@ use proptest::prelude::*;
 
 use crate::model::{Model, Said};
 use crate::sight::{
-    Done, Step, answer, assert_stats, groups, said, sight, sight_of_model, told, users, value,
+    Done, Step, answer, assert_stats, groups, is_of_message, is_of_plain_member, said, sight,
+    sight_of_model, told, users, value,
 };
 use crate::world::{
     Turn, change_of_limits, command, config, options, run, steps, stints, take, turns, unlimited,
@@ -298,7 +299,7 @@ proptest! {
             let Ok(outcome) = result else { return };
             for signal in &outcome.signals {
                 assert!(keys.insert(signal.key), "{} was used before", signal.key);
-                let counts = !is_of_message(signal) && !is_for_staff(before, signal);
+                let counts = !is_of_message(&signal.event) && !is_for_staff(before, signal);
                 let seen = last.entry(signal.group).or_default();
                 assert_eq!(signal.version, *seen + u64::from(counts));
                 *seen = signal.version;
@@ -747,22 +748,11 @@ fn assert_growth(max: Option<u64>, before: u64, after: u64) {
     assert!(after <= before || max.is_none_or(|max| after <= max), "{before} to {after}");
 }
 
-fn is_of_message(signal: &Signal<UserId, GroupId>) -> bool {
-    use Event::{MessageEdit, MessageErase, MessagePost};
-    matches!(signal.event, MessagePost { .. } | MessageEdit { .. } | MessageErase { .. })
-}
-
 /// Whether a signal is about a plain member who comes or goes in a quiet group.
 fn is_for_staff(before: &Engine, signal: &Signal<UserId, GroupId>) -> bool {
     let group = before.group(&signal.group).unwrap();
-    let is_move = match signal.event {
-        Event::MemberJoin { .. } | Event::MemberLeave => true,
-        // In a dissolution the kick is from the owner, who also kicks.
-        Event::MemberKick { by } => by != signal.from,
-        _ => false,
-    };
-    let is_plain = group.rank(&signal.from).is_none_or(|rank| rank == Rank::Member);
-    is_move && is_plain && group.options().announce == Announce::Staff
+    is_of_plain_member(signal, group.rank(&signal.from))
+        && group.options().announce == Announce::Staff
 }
 
 /// The stints that a departure ends: one, or those of all members of a dissolved group.

@@ -1,8 +1,8 @@
 //! All that can be seen of an engine, in the model's terms: what the two are compared by.
 
 use disband::{
-    Ban, Command, CommandResult, Departure, Dissolved, Engine, GroupId, GroupOptions, History,
-    Mute, Page, Rank, Refusal, Reply, Sanction, Signal, Stats, Stint, Timestamp, UserId,
+    Ban, Command, CommandResult, Departure, Dissolved, Engine, Event, GroupId, GroupOptions,
+    History, Mute, Page, Rank, Refusal, Reply, Sanction, Signal, Stats, Stint, Timestamp, UserId,
 };
 
 use crate::model::{self, Answer, Model, Said, Told, Value};
@@ -34,6 +34,23 @@ pub fn told(signal: &Signal<UserId, GroupId>) -> Told {
     let actor = *signal.actor();
     let Signal { key, group, from, version, event, .. } = signal.clone();
     Told { key, group, from, actor, version, event, to }
+}
+
+/// Whether an event is about a message: its signal has no version of its own.
+pub fn is_of_message(event: &Event<UserId>) -> bool {
+    use Event::{MessageEdit, MessageErase, MessagePost};
+    matches!(event, MessagePost { .. } | MessageEdit { .. } | MessageErase { .. })
+}
+
+/// Whether a signal is about somebody of no rank before, or of the lowest, who comes or goes.
+pub fn is_of_plain_member(signal: &Signal<UserId, GroupId>, before: Option<Rank>) -> bool {
+    let is_move = match signal.event {
+        Event::MemberJoin { .. } | Event::MemberLeave => true,
+        // In a dissolution the kick is from the owner, who also kicks.
+        Event::MemberKick { by } => by != signal.from,
+        _ => false,
+    };
+    is_move && before.is_none_or(|rank| rank == Rank::Member)
 }
 
 pub fn said(history: History<'_, UserId>) -> Vec<Said> {

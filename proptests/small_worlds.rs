@@ -20,7 +20,9 @@ use disband::{
 };
 
 use crate::model::{self, Group, Model};
-use crate::sight::{Done, answer, assert_stats, sight, sight_of_model};
+use crate::sight::{
+    Done, answer, assert_stats, is_of_message, is_of_plain_member, sight, sight_of_model,
+};
 
 /// How long the sequences are, unless the option says otherwise.
 const LENGTH: usize = 5;
@@ -349,21 +351,10 @@ fn assert_signals(before: &Model, done: &Done, after: &Model) {
     }
 }
 
-fn is_of_message(event: &Event<UserId>) -> bool {
-    use Event::{MessageEdit, MessageErase, MessagePost};
-    matches!(event, MessagePost { .. } | MessageEdit { .. } | MessageErase { .. })
-}
-
 /// Whether a signal is about a plain member who comes or goes in a quiet group.
 fn is_for_staff(before: &Group, signal: &Signal<UserId, GroupId>) -> bool {
-    let is_move = match signal.event {
-        Event::MemberJoin { .. } | Event::MemberLeave => true,
-        // In a dissolution the kick is from the owner, who also kicks.
-        Event::MemberKick { by } => by != signal.from,
-        _ => false,
-    };
-    let is_plain = model::rank(before, signal.from).is_none_or(|rank| rank == Rank::Member);
-    is_move && is_plain && before.options.announce == Announce::Staff
+    let rank = model::rank(before, signal.from);
+    is_of_plain_member(signal, rank) && before.options.announce == Announce::Staff
 }
 
 /// A signal goes to all who are members after the command, or to the staff among them. It also goes

@@ -10,8 +10,9 @@ use crate::id::{Id, Stint};
 use crate::map::Map;
 use crate::map::MapIter;
 
-/// The users a signal is for: a group's members or its staff as they stood, less at most one and plus
-/// at most one.
+/// The users a signal is for: a group's members as they stood, less at most one and plus at most one.
+/// In a [quiet](crate::Announce::Staff) group, some signals are for the owner and the admins instead
+/// of the members.
 ///
 /// It shares them with the group, so taking or cloning it is O(1) however many there are (two ids
 /// are cloned at most), and nothing that happens later changes it. While it lives, the next change

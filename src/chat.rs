@@ -119,8 +119,8 @@ impl<U: Id, G: Id> State<U, G> {
     ) -> Result<(), Refusal<U, G>> {
         let bytes = message.len() as u64;
         self.within(Limit::MessageBytes, 0, bytes)?;
-        // What is past its retention makes room, but counting it takes a search, and trying what
-        // will be dropped takes more: not unless it may matter.
+        // What is past its retention makes room, but counting it takes a search, and finding what
+        // this post will drop takes more: not unless it may matter.
         if self.one_more(Limit::EntriesPerGroup, posted_to.log_len()).is_err() {
             let live = posted_to.live_entries(now);
             let kept = posted_to.options().keep_entries.unwrap_or(u64::MAX);
@@ -128,9 +128,9 @@ impl<U: Id, G: Id> State<U, G> {
         }
         let total = self.message_bytes.saturating_add(bytes);
         if self.within(Limit::MessageBytesTotal, self.message_bytes, total).is_err() {
-            let mut trial = posted_to.clone();
-            let posted = trial.post(author.clone(), message.clone(), self.next_stint, now);
-            let total = total.saturating_sub(posted.dropped.bytes);
+            let (author, message) = (author.clone(), message.clone());
+            let dropped = posted_to.dropped_by_post(author, message, self.next_stint, now);
+            let total = total.saturating_sub(dropped.bytes);
             self.within(Limit::MessageBytesTotal, self.message_bytes, total)?;
         }
         Ok(())
@@ -145,9 +145,9 @@ impl<U: Id, G: Id> State<U, G> {
         from: U,
         event: Event<U, G>,
     ) -> Result<Signal<U, G>, Refusal<U, G>> {
-        let told = self.groups.at(at).ok_or(Refusal::NoSuchGroup)?;
-        let version = told.version();
-        let others = Audience::all(told.share_members()).without(from.clone());
+        let spoken_in = self.groups.at(at).ok_or(Refusal::NoSuchGroup)?;
+        let version = spoken_in.version();
+        let others = Audience::all(spoken_in.share_members()).without(from.clone());
         Ok(self.signal(group, (from.clone(), from), version, event, others))
     }
 }

@@ -28,8 +28,8 @@ pub enum Violation<U, G> {
         /// The group.
         group: G,
     },
-    /// An admin is not a member, or not under that stint, or the owner; or the staff are others than
-    /// the admins and the owner.
+    /// An admin is not a member, or not under that stint, or the owner; or the staff differs from the
+    /// owner and the admins.
     #[error("an admin of {group:?} is no member of it under that stint, or its owner")]
     Admins {
         /// The group.

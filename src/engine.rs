@@ -9,7 +9,7 @@ use crate::directory::Share;
 use crate::farewell::Farewell;
 use crate::group::Group;
 use crate::id::{GroupId, Id, Seq, Stint, UserId};
-use crate::limiter::{Forgotten, Limiter};
+use crate::limiter::{ForgottenCells, Limiter};
 use crate::log::{History, Page};
 use crate::options::GroupOptions;
 use crate::outcome::{BatchResult, CommandResult, Departure, Dissolved, Outcome, Reply};
@@ -24,8 +24,8 @@ use crate::time::Timestamp;
 ///
 /// Commands take `&mut self`, who acts, the group, what else, and the time; they return an
 /// [`Outcome`](crate::Outcome) with the signals to deliver, or a [`Refusal`]. Reads take `&self`. A
-/// command that was refused has changed nothing that can be seen of groups, memberships, logs and
-/// bans.
+/// command that was refused has changed nothing that can be seen of groups, memberships, logs, bans
+/// and mutes.
 ///
 /// - commands: [`create`](Self::create), [`join`](Self::join), [`leave`](Self::leave),
 ///   [`leave_stint`](Self::leave_stint), [`leave_all`](Self::leave_all), [`post`](Self::post),
@@ -112,9 +112,8 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.join(user, group, now)
     }
 
-    /// Makes `user` a member, by the will of `by`, whose rank is at least
-    /// [`GroupOptions::add`](crate::GroupOptions::add). It works in open and closed groups alike.
-    /// Returns the stint of `user`. O(log N).
+    /// `by` makes `user` a member, in open and closed groups alike. `by` needs at least the rank
+    /// [`GroupOptions::add`](crate::GroupOptions::add). Returns the stint of `user`. O(log N).
     ///
     /// Invitations and requests that wait for an answer are the host's: it adds whoever has accepted.
     ///
@@ -217,7 +216,7 @@ impl<U: Id, G: Id> Engine<U, G> {
 
     /// Appends a message to the log, and drops up to four entries past the group's retention.
     /// Returns its number there. Its time is `now`, or its predecessor's if that is later. An empty
-    /// message is a message. O(log N), and O(log² n) with a retention by age.
+    /// message is a message. O(log N + log² n).
     ///
     /// Signals: `MessagePost` from `author`, to the other members.
     ///
@@ -243,8 +242,8 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// Gives a message another text. Only its author does, and only while they may read it. The entry
     /// keeps its number, its time and its author; [`Entry::edited`](crate::Entry::edited) is the
     /// later of `now` and the entry's time. The old text is freed with the last signal or clone of
-    /// the engine that holds it. O(log N); while a clone of the engine lives, a block of 32 entries
-    /// is copied.
+    /// the engine that holds it. O(log N + log² n); while a clone of the engine lives, a block of 32
+    /// entries is copied.
     ///
     /// Signals: `MessageEdit` from `author`, to the other members.
     ///
@@ -292,8 +291,8 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// author has now (an author who is no member any more has none, so any admin does). The entry
     /// keeps its number, its time and its author; [`Entry::erased_by`](crate::Entry::erased_by) says
     /// who erased it. The engine holds the text no longer; a signal that was not delivered yet or a
-    /// clone of the engine may. O(log N); while a clone of the engine lives, a block of 32 entries is
-    /// copied. [`edit`](Self::edit) has an example.
+    /// clone of the engine may. O(log N + log² n); while a clone of the engine lives, a block of 32
+    /// entries is copied. [`edit`](Self::edit) has an example.
     ///
     /// Signals: `MessageErase` from `by`, to the other members.
     ///
@@ -426,7 +425,7 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// they are a member. A ban they were under is replaced. Returns the stint that ended, if one
     /// did. O(log N).
     ///
-    /// Signals: `MemberKick` from `user`, to the members who remain and `user`, if they were one.
+    /// Signals: if `user` was a member, `MemberKick` as for [`kick`](Self::kick).
     ///
     /// # Errors
     /// - 429 [`TooFast`](Refusal::TooFast)
@@ -464,8 +463,9 @@ impl<U: Id, G: Id> Engine<U, G> {
     }
 
     /// Forbids `user` to post and to edit, until `until`, or until the mute is lifted. `user` need not
-    /// be a member: a mute outlives leaving and coming back. A mute they were under is replaced. Up
-    /// to two mutes that are over are forgotten. O(log N).
+    /// be a member: a mute outlives leaving and coming back, and every change of rank. An owner who
+    /// was muted before stays muted, and nobody outranks them to lift it. A mute they were under is
+    /// replaced. Up to two mutes that are over are forgotten. O(log N).
     ///
     /// Signals: `Mute` from `user`, to every member, if `user` is one.
     ///
@@ -722,7 +722,7 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// assert!(engine.set_config(Config { instance: 5, ..*engine.config() }).is_err());
     /// # Ok::<(), disband::ConfigError>(())
     /// ```
-    pub fn set_config(&mut self, config: Config) -> Result<Forgotten<U, G>, ConfigError> {
+    pub fn set_config(&mut self, config: Config) -> Result<ForgottenCells<U, G>, ConfigError> {
         let old = self.state.config;
         if old.instance != config.instance {
             return Err(ConfigError::Instance { is: old.instance, asked: config.instance });

@@ -19,6 +19,7 @@ use crate::time::Timestamp;
 use crate::tombstone;
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     instance: u64,
     quotas: Quotas,
@@ -28,6 +29,7 @@ pub(crate) struct Config {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Quotas {
     create: Quota,
     join: Quota,
@@ -44,6 +46,7 @@ struct Quotas {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Limits {
     members_per_group: Option<u64>,
     groups_per_user: Option<u64>,
@@ -87,6 +90,7 @@ impl From<Config> for config::Config {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Group<U> {
     owner: U,
     options: Options,
@@ -101,6 +105,7 @@ pub(crate) struct Group<U> {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Options {
     owner_exit: OwnerExit,
     history: HistoryAccess,
@@ -109,6 +114,7 @@ struct Options {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Entry<U> {
     at: Timestamp,
     author: U,
@@ -144,6 +150,7 @@ impl<U> From<Group<U>> for group::GroupParts<U> {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Tombstone<U> {
     by: U,
     at: Timestamp,

@@ -151,8 +151,10 @@ impl<U: Id> Group<U> {
         &self.options
     }
 
-    /// The version of the last signal, or the owner's first stint before any: a client that reads
-    /// the group and then follows the signals after this version has missed nothing.
+    /// The version of the last signal, or the owner's first stint before any. A client that reads
+    /// the group and then follows the signals after this version has missed nothing of it but what
+    /// has no version of its own: messages and, in a [quiet](crate::Announce::Staff) group, the
+    /// coming and going of plain members. Their signals repeat the present version.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
@@ -235,7 +237,7 @@ impl<U: Id> Group<U> {
         self.mutes.holding(user, now)
     }
 
-    /// Who may not post, by ascending id. A step walks over those whose mute is over but not yet
+    /// Who may not post or edit, by ascending id. A step walks over those whose mute is over but not yet
     /// cleaned.
     pub fn mutes(&self, now: Timestamp) -> impl DoubleEndedIterator<Item = (&U, &Mute<U>)> {
         self.mutes.iter(now)
@@ -437,7 +439,21 @@ impl<U: Id> Group<U> {
         Posted { seq, at, dropped: self.log.drop_expired(self.retention(), now, DROPPED) }
     }
 
-    /// Gives an entry another text. O(log n).
+    /// What [`post`](Self::post) would drop, without posting. It copies the open block of the log.
+    /// O(log² n).
+    pub(crate) fn dropped_by_post(
+        &self,
+        author: U,
+        message: Arc<str>,
+        before: Stint,
+        now: Timestamp,
+    ) -> Dropped {
+        let mut log = self.log.clone();
+        log.append(author, message, before, now);
+        log.drop_expired(self.retention(), now, DROPPED)
+    }
+
+    /// Gives an entry another text. O(log² n).
     pub(crate) fn rewrite(&mut self, seq: Seq, message: Arc<str>, change: Change<U>) {
         self.log.rewrite(seq, message, change);
     }
@@ -449,7 +465,7 @@ impl<U: Id> Group<U> {
 
     /// For a signal about the coming or going of somebody of this rank: the version that it carries,
     /// and who hears of it. O(1).
-    pub(crate) fn announce(&mut self, rank: Rank) -> (u64, Map<U, Stint>) {
+    pub(crate) fn hearers_of_move(&mut self, rank: Rank) -> (u64, Map<U, Stint>) {
         if self.is_quiet_about(rank) {
             (self.version, self.staff.clone())
         } else {

@@ -56,7 +56,7 @@ pub use engine::Engine;
 pub use farewell::Farewell;
 pub use group::{Group, PastMember};
 pub use id::{GroupId, Id, ParseIdError, Seq, Stint, UserId};
-pub use limiter::Forgotten;
+pub use limiter::ForgottenCells;
 pub use limits::{Limit, Limits};
 pub use log::{Entry, History, Page};
 pub use options::{Admission, Announce, GroupOptions, HistoryAccess, OwnerExit};

@@ -216,15 +216,14 @@ impl<U: Id, G: Id> Limiter<U, G> {
         }
     }
 
-    /// Forgets the cells of each operation that `is_kept` does not want, and returns them. What that
-    /// costs does not depend on how many cells there are.
-    pub(crate) fn keep(&mut self, is_kept: impl Fn(Operation) -> bool) -> Forgotten<U, G> {
+    /// Forgets the cells of each operation that `is_kept` does not want, and returns them. O(1).
+    pub(crate) fn keep(&mut self, is_kept: impl Fn(Operation) -> bool) -> ForgottenCells<U, G> {
         let all = std::mem::take(&mut self.cells);
         let all = all.iter().map(|(operation, cells)| (*operation, cells.clone()));
         let (kept, forgotten): (Vec<_>, Vec<_>) =
             all.partition(|(operation, _)| is_kept(*operation));
         self.cells = Map::from_ascending(kept);
-        Forgotten { cells: Map::from_ascending(forgotten) }
+        ForgottenCells { cells: Map::from_ascending(forgotten) }
     }
 
     /// All cells, ascending by operation, user and group.
@@ -266,11 +265,12 @@ impl<U: Id, G: Id> PartialEq for Limiter<U, G> {
 /// Freeing a million of them takes a while: drop this wherever it disturbs nobody, on another
 /// thread for instance.
 #[derive(Clone)]
-pub struct Forgotten<U: Id, G: Id> {
+#[must_use = "dropping it frees all of these cells: do so where that disturbs nobody"]
+pub struct ForgottenCells<U: Id, G: Id> {
     cells: Map<Operation, Cells<U, G>>,
 }
 
-impl<U: Id, G: Id> Forgotten<U, G> {
+impl<U: Id, G: Id> ForgottenCells<U, G> {
     /// How many cells there are. O(1).
     #[must_use]
     pub fn len(&self) -> usize {
@@ -284,9 +284,9 @@ impl<U: Id, G: Id> Forgotten<U, G> {
     }
 }
 
-impl<U: Id, G: Id> fmt::Debug for Forgotten<U, G> {
+impl<U: Id, G: Id> fmt::Debug for ForgottenCells<U, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Forgotten").field("len", &self.len()).finish()
+        f.debug_struct("ForgottenCells").field("len", &self.len()).finish()
     }
 }
 

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 /// How large anything may grow, `None` for without bound. In JSON, those left out are the defaults.
 ///
-/// A limit refuses growth alone. Where [`Engine::set_config`](crate::Engine::set_config) has lowered
-/// it below what exists, what exists stays, and whatever doesn't make it more is allowed.
+/// A limit on a number refuses growth alone. Where [`Engine::set_config`](crate::Engine::set_config)
+/// has lowered it below what exists, what exists stays, and a command that doesn't make it more is
+/// allowed. A message or a note is always measured whole.
 ///
 /// What is not here is bounded by what is: groups by users and `groups_per_user`, rate cells by how
 /// many commands two windows see, tombstones by how many groups their owners can create and dissolve
@@ -16,7 +17,7 @@ pub struct Limits {
     /// Members of one group, the owner among them. Default 10,000,000.
     pub members_per_group: Option<u64>,
     /// Groups that one user is in. Default 20,000. The limit is exact. A user at this limit who
-    /// creates or joins costs one search more for each group that has ended since their last
+    /// creates, joins or is added costs one search more for each group that has ended since their last
     /// attempt, whichever group that is.
     pub groups_per_user: Option<u64>,
     /// Bytes of one message. Default 65,536.
@@ -31,7 +32,9 @@ pub struct Limits {
     /// Bytes of the note of one dissolution. Default 1,024. A note stays in memory as long as the
     /// group's tombstone.
     pub note_bytes: Option<u64>,
-    /// Bytes of the messages in all logs together. Default `None`.
+    /// Bytes of the messages in all logs together. Default `None`. Entries past their retention
+    /// count until a post in their group or a change of its options drops them: a silent group can
+    /// hold a part of the total.
     pub message_bytes_total: Option<u64>,
     /// Memberships in all groups together. Default `None`.
     pub memberships_total: Option<u64>,

@@ -259,7 +259,7 @@ impl<U: Clone> Log<U> {
     }
 
     /// Gives an entry another text, if there is such an entry. The old one is no longer held here.
-    /// O(log n), and, while a clone shares it, a copy of the entry's block.
+    /// O(log² n), and, while a clone shares it, a copy of the entry's block.
     pub(crate) fn rewrite(&mut self, seq: Seq, message: Arc<str>, change: Change<U>) {
         let known = self.get(seq.0).filter(|_| seq.0 >= self.first);
         let Some(old) = known.map(Entry::bytes) else { return };

@@ -218,7 +218,7 @@ impl<U: Id, G: Id> State<U, G> {
         self.directory.remove(&past.user, member.stint);
         let parted = self.group_mut(at)?;
         parted.remove(member, past, kept);
-        Ok(parted.announce(member.rank))
+        Ok(parted.hearers_of_move(member.rank))
     }
 
     /// Makes `user` a member, at their place in the group and in the index. `by` is the member who
@@ -236,7 +236,7 @@ impl<U: Id, G: Id> State<U, G> {
         let joined = self.group_mut(at)?;
         joined.admit(&place, user.clone(), stint, now);
         let is_quiet = joined.is_quiet_about(Rank::Member);
-        let (version, hearers) = joined.announce(Rank::Member);
+        let (version, hearers) = joined.hearers_of_move(Rank::Member);
 
         let (by, rank) = by.unzip();
         let actor = by.clone().unwrap_or_else(|| user.clone());

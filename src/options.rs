@@ -79,7 +79,7 @@ pub enum Admission {
     /// Anybody who is not banned.
     #[default]
     Open,
-    /// Nobody. Members [add](crate::Engine::add) whom they want.
+    /// Nobody. Users become members by [`add`](crate::Engine::add) alone.
     Closed,
 }
 
@@ -93,6 +93,9 @@ pub enum Announce {
     /// Every member.
     #[default]
     Everyone,
-    /// The owner and the admins alone. Such signals don't count in the group's version.
+    /// The owner and the admins alone: the group is *quiet*, and these are its *staff*.
+    ///
+    /// Such signals repeat the group's present version, so a client can't see from it that it missed
+    /// one. A plain member's copy of the list of members goes out of date.
     Staff,
 }

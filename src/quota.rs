@@ -35,7 +35,7 @@ pub enum Operation {
     LeaveAll,
     /// A member makes somebody else a member.
     Add,
-    /// A user may not post any more.
+    /// A user may not post or edit any more.
     Mute,
     /// A mute is lifted.
     Unmute,

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 /// Why a command was turned down.
 ///
 /// A refused command emits nothing and changes nothing that a host can see of groups, memberships,
-/// logs and bans; it costs its charge against the rate limit, and one refused as too fast costs nothing
+/// logs, bans and mutes; it costs its charge against the rate limit, and one refused as too fast costs nothing
 /// at all.
 ///
 /// Where several apply, the one that comes first in this order is the answer: too fast (429); no such
@@ -102,8 +102,8 @@ pub enum Refusal<U, G = GroupId> {
         /// How many there may be.
         max: u64,
     },
-    /// 403: nobody can join this group. A member has to add them.
-    #[error("the group is closed: a member has to add you")]
+    /// 403: the group is closed. Users become members by [`add`](crate::Engine::add) alone.
+    #[error("the group is closed: somebody who may add members has to add you")]
     Closed,
     /// 409: the user to be added is barred from the group. The ban must be lifted first.
     #[error("the one to be added is banned by {by:?}{}", until_when(*until))]

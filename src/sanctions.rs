@@ -1,4 +1,4 @@
-//! Bans and mutes: what a group holds against a user, and until when.
+//! Bans and mutes of users in a group, and when each ends.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ pub struct Sanction<U> {
 /// A user may not join.
 pub type Ban<U> = Sanction<U>;
 
-/// A user may not post.
+/// A user may not post or edit.
 pub type Mute<U> = Sanction<U>;
 
 impl<U> Sanction<U> {
@@ -59,7 +59,7 @@ impl<U: Id> Sanctions<U> {
         Sanctions(has_any.then(|| Box::new(Timed::from_ascending(sanctions, &()))))
     }
 
-    /// What holds against `user`, if anything. O(log s).
+    /// The sanction that `user` is under, if any. O(log s).
     pub(crate) fn holding(&self, user: &U, now: Timestamp) -> Option<&Sanction<U>> {
         self.0.as_ref()?.get(user).filter(|sanction| sanction.holds(now))
     }

@@ -166,14 +166,14 @@ pub enum Event<U, G = GroupId> {
         /// Its place in the group's history.
         seq: Seq,
     },
-    /// `from` may not post any more. To every member.
+    /// `from` may not post or edit any more. To every member.
     Mute {
         /// Who did it.
         by: U,
         /// Until when; `None` for until the mute is lifted.
         until: Option<Timestamp>,
     },
-    /// `from` may post again. To every member.
+    /// `from` may post and edit again. To every member.
     Unmute {
         /// Who did it.
         by: U,

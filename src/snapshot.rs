@@ -206,7 +206,7 @@ impl<U: Id, G: Id> TryFrom<Snapshot<U, G>> for Engine<U, G> {
             ascending(&parts.admins, "admins of a group")?;
             ascending(&parts.bans, "bans of a group")?;
             ascending(&parts.mutes, "mutes of a group")?;
-            // In the days of format 1 no configuration ever changed.
+            // Format 1 is older than `set_config`: no group remembers more than is configured.
             let kept = usize::from(snapshot.config.departures);
             if snapshot.format == Format::One && parts.departures.len() > kept {
                 return Err(Violation::Departures { group: id }.into());

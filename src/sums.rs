@@ -13,7 +13,7 @@ const FAN: u64 = 64;
 /// forgotten.
 #[derive(Debug, Clone)]
 pub(crate) struct Sums {
-    /// By level and place. A level is there once it has more than one node below it. A node that
+    /// By level and index. A level exists once the level below has more than one node. A node that
     /// reaches back to forgotten numbers may still count them; no sum uses it.
     nodes: Map<(u8, u64), u64, 24, 32>,
 }

@@ -192,6 +192,39 @@ fn a_post_whose_own_retention_makes_room_is_within_the_total() {
     assert_eq!((engine.stats().message_bytes, engine.check()), (8, Ok(())));
 }
 
+/// Only a post or other options drop them, so a silent group holds a part of the total.
+#[test]
+fn entries_past_their_retention_count_until_they_are_dropped() {
+    let limits = Limits { message_bytes_total: Some(10), ..Limits::NONE };
+    let mut engine = Engine::new(Config { limits, ..unlimited() });
+    let keep = GroupOptions { keep_ms: Some(10), ..GroupOptions::default() };
+    let _ = engine.create_with(ALICE, GROUP, keep, at(1)).unwrap();
+    let _ = engine.create(BOB, GroupId(8), at(1)).unwrap();
+    for _ in 0..10 {
+        let _ = engine.post(ALICE, GROUP, "x", at(1)).unwrap();
+    }
+    let elsewhere = |e: &mut Engine| e.post(BOB, GroupId(8), "x", at(99));
+    assert_eq!(refused(&mut engine, elsewhere), over(Limit::MessageBytesTotal, 10));
+    // Four of them make room for four bytes, not for five.
+    let five = |e: &mut Engine| e.post(ALICE, GROUP, "12345", at(99));
+    assert_eq!(refused(&mut engine, five), over(Limit::MessageBytesTotal, 10));
+    let _ = engine.post(ALICE, GROUP, "1234", at(99)).unwrap();
+    let _ = engine.set_options(ALICE, GROUP, keep, at(999)).unwrap();
+    assert_eq!((engine.stats().message_bytes, engine.check()), (0, Ok(())));
+    let _ = engine.post(BOB, GroupId(8), "x", at(999)).unwrap();
+}
+
+#[test]
+fn a_message_is_measured_whole_even_if_it_was_longer_before() {
+    let mut engine = Engine::new(unlimited());
+    let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
+    let seq = engine.post(ALICE, GROUP, "0123456789", at(1)).unwrap().value;
+    with_limits(&mut engine, Limits { message_bytes: Some(3), ..Limits::NONE });
+    let shorter = |e: &mut Engine| e.edit(ALICE, GROUP, seq, "01234", at(2));
+    assert_eq!(refused(&mut engine, shorter), over(Limit::MessageBytes, 3));
+    let _ = engine.edit(ALICE, GROUP, seq, "012", at(2)).unwrap();
+}
+
 #[test]
 fn a_charge_is_what_a_refused_command_leaves_behind() {
     let mut engine: Engine = Engine::default();

@@ -24,7 +24,7 @@ const SIZES: [u64; 3] = [10, 1_000, 100_000];
 /// the sweep: each of its 96 looks is a search among the groups that have ended, of which more wait
 /// in the larger index. In frees they allow for four blocks of 32 texts that were dropped before.
 const GROWTH_FACTOR: u64 = 2;
-const GROWTH_CONSTANT: Counts = [10, 1_100, 140, 10, 6_000, 140];
+const GROWTH_CONSTANT: Counts = [10, 1_100, 140, 10, 8_000, 140];
 
 /// A command to be counted.
 struct Case {
@@ -192,14 +192,17 @@ const CASES: &[Case] = &[
            usual: [83, 32, 12, 3, 2_016, 3], cleaning: [83, 88, 12, 3, 2_016, 36],
            snapshot: [83, 88, 768, 49, 44_320, 5] },
     Case { name: "post at the limit of all bytes", samples: 8, code: 200, prepare: post_at_the_limit,
-           usual: [120, 534, 59, 8, 7_168, 8], cleaning: [82, 84, 59, 14, 13_408, 147],
-           snapshot: [82, 84, 832, 59, 54_368, 15] },
+           usual: [120, 534, 37, 5, 6_496, 5], cleaning: [82, 84, 37, 11, 12_736, 144],
+           snapshot: [82, 84, 810, 56, 53_696, 12] },
+    Case { name: "set_options that drops the log", samples: 1, code: 200, prepare: drop_the_log,
+           usual: [52, 27, 7, 2, 256, 133], cleaning: [52, 81, 7, 2, 256, 134],
+           snapshot: [52, 81, 578, 40, 32_576, 2] },
     Case { name: "dissolve", samples: 1, code: 200, prepare: dissolve,
-           usual: [52, 38, 104, 8, 2_240, 5], cleaning: [52, 81, 20, 4, 608, 2],
-           snapshot: [52, 81, 563, 32, 25_664, 2] },
+           usual: [53, 37, 104, 8, 2_240, 5], cleaning: [53, 80, 20, 4, 608, 0],
+           snapshot: [53, 80, 629, 36, 30_432, 0] },
     Case { name: "leave of the owner: dissolution", samples: 1, code: 200, prepare: leave_of_the_owner,
-           usual: [68, 38, 109, 5, 2_080, 5], cleaning: [68, 81, 19, 1, 352, 0],
-           snapshot: [68, 81, 764, 36, 35_136, 0] },
+           usual: [67, 38, 109, 5, 2_080, 6], cleaning: [67, 78, 19, 1, 352, 2],
+           snapshot: [67, 78, 707, 35, 33_920, 2] },
 ];
 
 #[rustfmt::skip]
@@ -952,6 +955,18 @@ fn post_at_the_limit(world: &mut World, sample: usize) -> Act {
     let limits = Limits { message_bytes_total: total, ..Limits::default() };
     let _ = world.engine.set_config(Config { limits, ..Config::default() }).unwrap();
     Act::One(post_by(author, MAIN))
+}
+
+/// All but ten entries are past the retention that the group has until then.
+fn drop_the_log(world: &mut World, _: usize) -> Act {
+    let options = GroupOptions { keep_entries: Some(10), ..GroupOptions::default() };
+    let by = world.owner();
+    world.batch(vec![Command::SetOptions { by, group: MAIN, options }]);
+    Act::One(Command::SetOptions {
+        by: world.owner(),
+        group: MAIN,
+        options: GroupOptions::default(),
+    })
 }
 
 fn leave_of_the_owner(world: &mut World, _: usize) -> Act {

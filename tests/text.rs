@@ -81,7 +81,10 @@ fn a_refusal_says_why() {
         text(Refusal::Banned { by: BOB, until: Some(at(9)) }),
         "banned by UserId(2) until 9"
     );
-    assert_eq!(text(Refusal::Closed), "the group is closed: a member has to add you");
+    assert_eq!(
+        text(Refusal::Closed),
+        "the group is closed: somebody who may add members has to add you"
+    );
     assert_eq!(
         text(Refusal::TargetBanned { by: BOB, until: None }),
         "the one to be added is banned by UserId(2)"
