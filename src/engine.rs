@@ -142,6 +142,7 @@ impl<U: Id, G: Id> Engine<U, G> {
     ///
     /// let added = engine.add(alice, group, bob, now)?;
     /// assert_eq!(added.signals[0].audience.iter().collect::<Vec<_>>(), [&bob]);
+    /// assert_eq!((&added.signals[0].from, added.signals[0].actor()), (&bob, &alice));
     /// # Ok::<(), Refusal<UserId>>(())
     /// ```
     pub fn add(&mut self, by: U, group: G, user: U, now: Timestamp) -> CommandResult<Stint, U, G> {
@@ -490,6 +491,7 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// let until = Some(now.after(60_000));
     /// let _ = engine.mute(alice, group, bob, until, now)?;
     /// assert_eq!(engine.post(bob, group, "hi", now), Err(Refusal::Muted { by: alice, until }));
+    /// assert_eq!(engine.group(&group).unwrap().mutes(now).count(), 1);
     ///
     /// let _ = engine.unmute(alice, group, bob, now)?;
     /// let _ = engine.post(bob, group, "hi", now)?;

@@ -94,6 +94,7 @@ pub struct Signal<U: Id, G> {
 impl<U: Id, G> Signal<U, G> {
     /// Who acted: whose command it was. Where the audience leaves them out, their other devices have
     /// not heard of it, so a host may want to send them the signal too.
+    /// [`Engine::add`](crate::Engine::add) has an example.
     #[must_use]
     pub fn actor(&self) -> &U {
         &self.actor
