@@ -1,4 +1,9 @@
-//! Who gets in, and who hears of coming and going: closed groups, adding, quiet groups.
+//! Joining, adding, and who gets the signals: closed groups, quiet groups, farewells.
+//!
+//! Nobody can join a closed group: users can only be added. In a quiet group only the staff hears
+//! of plain members joining and leaving. The staff is the owner and the admins. A group's version
+//! grows by one with each signal, except those about messages and those about plain members joining
+//! or leaving a quiet group.
 
 use disband::{
     Admission, Announce, Command, Engine, Event, Farewell, GroupId, GroupOptions, Limit, Limits,
@@ -12,7 +17,8 @@ use common::{ALICE, BOB, CAROL, GROUP, at, dissolved, done, purge, refused, unli
 const DAVE: UserId = UserId(4);
 const ERIN: UserId = UserId(5);
 
-/// Alice owns it, Bob is an admin, Carol and Dave are members. The version is 5.
+/// Alice owns the group, Bob is an admin, Carol and Dave are members. The group's version is 5, or
+/// 2 if the group is quiet.
 fn quartet(options: GroupOptions) -> Engine {
     let mut engine = Engine::new(unlimited());
     let _ = engine.create_with(ALICE, GROUP, options, at(1)).unwrap();
@@ -21,7 +27,7 @@ fn quartet(options: GroupOptions) -> Engine {
     }
     let _ = engine.set_rank(ALICE, GROUP, BOB, Rank::Admin, at(3)).unwrap();
     if options.announce == Announce::Staff {
-        assert_eq!(engine.group(&GROUP).unwrap().version(), 2, "only the rank counts");
+        assert_eq!(engine.group(&GROUP).unwrap().version(), 2, "only the new rank counts");
     }
     engine
 }
@@ -39,7 +45,7 @@ fn added(by: UserId) -> Event<UserId> {
 }
 
 #[test]
-fn an_admin_adds_and_everyone_else_hears_the_one_added_among_them() {
+fn an_add_signals_the_new_member_and_all_others_except_the_one_who_adds() {
     for options in [GroupOptions::default(), closed()] {
         let mut engine = quartet(options);
         let (stint, signals) = done(engine.add(BOB, GROUP, ERIN, at(9)));
@@ -51,20 +57,20 @@ fn an_admin_adds_and_everyone_else_hears_the_one_added_among_them() {
 }
 
 #[test]
-fn nobody_joins_a_closed_group() {
+fn nobody_can_join_a_closed_group() {
     let mut engine = quartet(closed());
     assert_eq!(refused(&mut engine, |e| e.join(ERIN, GROUP, at(9))), Refusal::Closed);
     assert_eq!(refused(&mut engine, |e| e.join(CAROL, GROUP, at(9))), Refusal::Closed);
     let _ = engine.ban(BOB, GROUP, ERIN, None, at(9)).unwrap();
     let banned = Refusal::Banned { by: BOB, until: None };
     assert_eq!(refused(&mut engine, |e| e.join(ERIN, GROUP, at(9))), banned);
-    // Opened, it lets them in.
+    // Once the owner opens the group, users can join.
     let _ = engine.set_options(ALICE, GROUP, GroupOptions::default(), at(9)).unwrap();
     let _ = engine.join(UserId(6), GROUP, at(9)).unwrap();
 }
 
 #[test]
-fn an_add_is_refused_for_rank_then_membership_then_a_ban_then_a_limit() {
+fn an_add_checks_the_rank_then_membership_then_bans_then_limits() {
     let mut engine = quartet(GroupOptions::default());
     let limits = Limits { members_per_group: Some(4), ..Limits::NONE };
     let _ = engine.set_config(disband::Config { limits, ..*engine.config() }).unwrap();
@@ -78,14 +84,14 @@ fn an_add_is_refused_for_rank_then_membership_then_a_ban_then_a_limit() {
     assert_eq!(add(BOB, ERIN), Refusal::TargetBanned { by: BOB, until: Some(at(99)) });
     let full = Refusal::OverLimit { limit: Limit::MembersPerGroup, max: 4 };
     assert_eq!(add(BOB, UserId(6)), full);
-    // The ban is over, and a place is free.
+    // The ban has ended. When Dave leaves, there is room for one more member.
     let _ = engine.leave(DAVE, GROUP, at(99)).unwrap();
     let _ = engine.add(BOB, GROUP, ERIN, at(99)).unwrap();
     assert_eq!(engine.check(), Ok(()));
 }
 
 #[test]
-fn an_option_says_which_rank_adds() {
+fn an_option_sets_the_lowest_rank_that_may_add() {
     let with = |add| GroupOptions { add, ..closed() };
     let mut engine = quartet(with(Rank::Owner));
     assert_eq!(refused(&mut engine, |e| e.add(BOB, GROUP, ERIN, at(9))), Refusal::NotOwner);
@@ -95,7 +101,7 @@ fn an_option_says_which_rank_adds() {
 }
 
 #[test]
-fn one_who_adds_is_limited_by_a_quota_of_its_own_and_one_added_by_the_groups_they_are_in() {
+fn adds_have_their_own_quota_and_respect_the_groups_per_user_limit_of_the_added_user() {
     let mut engine: Engine = Engine::default();
     let _ = engine.create(ALICE, GROUP, at(0)).unwrap();
     for user in 0..20 {
@@ -114,7 +120,7 @@ fn one_who_adds_is_limited_by_a_quota_of_its_own_and_one_added_by_the_groups_the
 }
 
 #[test]
-fn in_a_quiet_group_the_staff_hears_of_members_alone() {
+fn in_a_quiet_group_only_the_staff_hears_of_plain_members_joining_and_leaving() {
     let mut engine = quartet(quiet());
     let staff = vec![ALICE, BOB];
     let join = Event::MemberJoin { by: None };
@@ -122,7 +128,7 @@ fn in_a_quiet_group_the_staff_hears_of_members_alone() {
     assert_eq!(signals, [(ERIN, 2, join.clone(), staff.clone())]);
     let (_, signals) = done(engine.leave(ERIN, GROUP, at(9)));
     assert_eq!(signals, [(ERIN, 2, Event::MemberLeave, staff.clone())]);
-    // One who adds does not hear of it, and the one added does.
+    // The signal of an add goes to the added user, and not to the one who adds.
     let (_, signals) = done(engine.add(BOB, GROUP, ERIN, at(9)));
     assert_eq!(signals, [(ERIN, 2, added(BOB), vec![ALICE, ERIN])]);
     let (_, signals) = done(engine.kick(BOB, GROUP, ERIN, at(9)));
@@ -134,7 +140,7 @@ fn in_a_quiet_group_the_staff_hears_of_members_alone() {
 }
 
 #[test]
-fn a_plain_member_who_adds_to_a_quiet_group_is_none_of_the_hearers_anyway() {
+fn a_plain_member_who_adds_to_a_quiet_group_gets_no_signal() {
     let mut engine = quartet(GroupOptions { add: Rank::Member, ..quiet() });
     let outcome = engine.add(CAROL, GROUP, ERIN, at(9)).unwrap();
     let audience = &outcome.signals[0].audience;
@@ -146,12 +152,12 @@ fn a_plain_member_who_adds_to_a_quiet_group_is_none_of_the_hearers_anyway() {
 }
 
 #[test]
-fn in_a_quiet_group_everyone_hears_of_all_else() {
+fn in_a_quiet_group_everyone_gets_all_other_signals() {
     let mut engine = quartet(GroupOptions { owner_exit: OwnerExit::Succeed, ..quiet() });
     let all = vec![ALICE, BOB, CAROL, DAVE];
     let (_, signals) = done(engine.set_rank(ALICE, GROUP, CAROL, Rank::Admin, at(9)));
     assert_eq!(signals, [(CAROL, 3, Event::RankChange { rank: Rank::Admin }, all)]);
-    // Admins who leave or are kicked are no plain members.
+    // Everyone hears when an admin leaves or is kicked, and when the owner leaves.
     let (_, signals) = done(engine.leave(CAROL, GROUP, at(9)));
     assert_eq!(signals, [(CAROL, 4, Event::MemberLeave, vec![ALICE, BOB, DAVE])]);
     let (_, signals) = done(engine.leave(ALICE, GROUP, at(9)));
@@ -171,35 +177,35 @@ fn in_a_quiet_group_everyone_hears_of_all_else() {
 }
 
 #[test]
-fn the_staff_are_the_owner_and_the_admins_as_they_come_and_go() {
+fn the_staff_follows_every_change_of_the_owner_and_the_admins() {
     let mut engine = quartet(quiet());
-    let mut heard = |change: &mut dyn FnMut(&mut Engine)| {
+    let mut staff_after = |change: &mut dyn FnMut(&mut Engine)| {
         change(&mut engine);
         assert_eq!(engine.check(), Ok(()));
         let joined = engine.preview(Command::Join { user: ERIN, group: GROUP }, at(9)).unwrap();
         joined.signals[0].audience.iter().copied().collect::<Vec<_>>()
     };
-    assert_eq!(heard(&mut |_| ()), [ALICE, BOB]);
+    assert_eq!(staff_after(&mut |_| ()), [ALICE, BOB]);
     let appoint = |e: &mut Engine| {
         let _ = e.set_rank(ALICE, GROUP, DAVE, Rank::Admin, at(9)).unwrap();
     };
-    assert_eq!(heard(&mut { appoint }), [ALICE, BOB, DAVE]);
+    assert_eq!(staff_after(&mut { appoint }), [ALICE, BOB, DAVE]);
     let transfer = |e: &mut Engine| {
         let _ = e.transfer(ALICE, GROUP, CAROL, at(9)).unwrap();
     };
-    assert_eq!(heard(&mut { transfer }), [ALICE, BOB, CAROL, DAVE]);
+    assert_eq!(staff_after(&mut { transfer }), [ALICE, BOB, CAROL, DAVE]);
     let demote = |e: &mut Engine| {
         let _ = e.set_rank(CAROL, GROUP, ALICE, Rank::Member, at(9)).unwrap();
     };
-    assert_eq!(heard(&mut { demote }), [BOB, CAROL, DAVE]);
+    assert_eq!(staff_after(&mut { demote }), [BOB, CAROL, DAVE]);
     let leave = |e: &mut Engine| {
         let _ = e.leave(DAVE, GROUP, at(9)).unwrap();
     };
-    assert_eq!(heard(&mut { leave }), [BOB, CAROL]);
+    assert_eq!(staff_after(&mut { leave }), [BOB, CAROL]);
 }
 
 #[test]
-fn a_farewell_is_heard_at_the_end_and_repeated_while_the_group_is_remembered() {
+fn a_farewell_is_in_the_last_signal_and_in_refusals_while_the_group_is_remembered() {
     let mut engine = quartet(GroupOptions::default());
     let farewell = Farewell { note: Some("we have moved".into()), successor: Some(GroupId(8)) };
     let (_, signals) = done(engine.dissolve(ALICE, GROUP, farewell.clone(), at(9)));
@@ -209,10 +215,12 @@ fn a_farewell_is_heard_at_the_end_and_repeated_while_the_group_is_remembered() {
     let gone = Refusal::Dissolved { by: ALICE, at: at(9), note, successor };
     assert_eq!(refused(&mut engine, |e| e.join(BOB, GROUP, at(10))), gone);
     assert_eq!(gone.masked(), Refusal::NoSuchGroup);
-    // It outlives a snapshot.
+    // A snapshot keeps the farewell.
     let json = serde_json::to_string(&engine).unwrap();
     assert_eq!(serde_json::from_str::<Engine>(&json).unwrap(), engine);
-    // A group that is created anew and ends without a word says nothing.
+    // The tombstone is what is remembered of a dissolved group for a while. Once it has expired,
+    // the id is free. A new group under the id, dissolved without a farewell, does not repeat the
+    // old one.
     let later = at(9 + engine.config().tombstone_ms);
     let _ = engine.create(ALICE, GROUP, later).unwrap();
     let _ = engine.leave(ALICE, GROUP, later).unwrap();
@@ -221,7 +229,7 @@ fn a_farewell_is_heard_at_the_end_and_repeated_while_the_group_is_remembered() {
 }
 
 #[test]
-fn a_signal_names_who_acted() {
+fn a_signal_names_the_user_who_acted() {
     let mut engine = quartet(GroupOptions { owner_exit: OwnerExit::Succeed, ..closed() });
     let group = GROUP;
     let actors: Vec<_> = [

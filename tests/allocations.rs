@@ -1,5 +1,5 @@
-//! Allocations are counted, not timed: they are the same on every machine. `counting.rs` has those
-//! of each command.
+//! Counts allocations. Unlike times, the counts are the same on every machine. `counting.rs` counts
+//! the allocations of each command.
 
 use allocation_counter::measure;
 use disband::{Config, Engine, GroupId, Limit, Limits, Quotas, Refusal, Timestamp, UserId};
@@ -34,34 +34,43 @@ fn a_dissolution_allocates_the_same_at_every_size() {
         assert_eq!(left.unwrap().signals[0].audience.len() as u64, members - 1);
         (counted.count_total, counted.bytes_total)
     });
-    // The signals' vector; a lone tombstone and an empty map of groups need none.
+    // The one allocation is the vector of signals. A single tombstone and an empty map of groups
+    // need none.
     assert_eq!(counts.map(|(count, _)| count), [1, 1, 1]);
     assert_eq!(counts.map(|(_, bytes)| bytes), [counts[0].1; 3]);
 }
 
 #[test]
-fn a_dissolution_frees_nothing_of_the_group_inside_the_engine() {
+fn a_dissolution_leaves_freeing_the_group_to_the_caller() {
     let mut engine = engine(100_000);
     let mut left = None;
     let counted = measure(|| left = Some(engine.leave(OWNER, GROUP, NOW).unwrap()));
-    assert!(counted.bytes_current >= 0, "{} bytes", counted.bytes_current);
+    assert!(
+        counted.bytes_current >= 0,
+        "the command changed memory by {} bytes",
+        counted.bytes_current
+    );
     let freed = measure(|| drop(left.take()));
-    assert!(freed.bytes_current < -4_000_000, "the result owned it: {}", freed.bytes_current);
+    assert!(
+        freed.bytes_current < -4_000_000,
+        "the drop changed memory by {} bytes",
+        freed.bytes_current
+    );
 }
 
 #[test]
-fn a_snapshot_allocates_nothing() {
+fn cloning_an_engine_allocates_nothing() {
     for members in [1, 10, 1_000, 100_000] {
         let engine = engine(members);
-        let mut snapshot = None;
-        let counted = measure(|| snapshot = Some(engine.clone()));
+        let mut clone = None;
+        let counted = measure(|| clone = Some(engine.clone()));
         assert_eq!(counted.count_total, 0, "{members} members");
     }
 }
 
-/// A command that is refused copies nothing of what a snapshot shares with the engine.
+/// A refused command copies no data that a clone shares with the engine.
 #[test]
-fn a_refused_join_allocates_nothing_while_a_snapshot_lives() {
+fn a_refused_join_allocates_nothing_while_a_clone_of_the_engine_exists() {
     let (member, banned, stranger) = (UserId(5), UserId(100_000), UserId(100_001));
     let attempts = [
         (member, Limits::default(), Refusal::AlreadyMember),
@@ -81,17 +90,18 @@ fn a_refused_join_allocates_nothing_while_a_snapshot_lives() {
         let mut engine = engine_with(1_000, limits);
         let _ = engine.create(stranger, GroupId(2), NOW).unwrap();
         let _ = engine.ban(OWNER, GROUP, banned, None, NOW).unwrap();
-        let snapshot = engine.clone();
+        let clone = engine.clone();
         let mut result = None;
         let counted = measure(|| result = Some(engine.join(user, GROUP, NOW)));
         assert_eq!(result.unwrap().map(|_| ()), Err(refusal.clone()));
         assert_eq!(counted.count_total, 0, "{refusal}");
-        drop(snapshot);
+        drop(clone);
     }
 }
 
+/// A cell is the stored state of one rate limit.
 #[test]
-fn made_up_groups_share_a_cell_and_fill_no_memory() {
+fn commands_to_groups_that_do_not_exist_share_one_cell() {
     let mut engine: Engine = Engine::default();
     let counted = measure(|| {
         for group in 0..10_000 {
@@ -100,5 +110,5 @@ fn made_up_groups_share_a_cell_and_fill_no_memory() {
         }
     });
     assert_eq!(engine.stats().cells, 1);
-    assert!(counted.bytes_current < 1_000, "{} bytes", counted.bytes_current);
+    assert!(counted.bytes_current < 1_000, "{} bytes are kept", counted.bytes_current);
 }

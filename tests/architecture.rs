@@ -1,4 +1,4 @@
-//! Imports go one way: a file of `src/` uses only files that stand before it here.
+//! Imports in `src/` go one way: a file imports only files that come before it in [`ORDER`].
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -44,7 +44,7 @@ const ORDER: [&str; 36] = [
 ];
 
 #[test]
-fn imports_go_one_way() {
+fn a_file_imports_only_files_that_come_before_it_in_the_order() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = BTreeSet::new();
     for entry in fs::read_dir(src).unwrap() {
@@ -54,11 +54,12 @@ fn imports_go_one_way() {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
-        let place = ORDER.iter().position(|file| *file == name).expect(&name);
+        let place = ORDER.iter().position(|file| *file == name);
+        let place = place.unwrap_or_else(|| panic!("{name} is missing from ORDER"));
         for line in text.lines().filter_map(|line| line.strip_prefix("use crate::")) {
             let used = line.split([':', ';']).next().unwrap();
             let before = ORDER[..place].contains(&used);
-            assert!(before, "{name} uses {used}, which does not stand before it");
+            assert!(before, "{name} imports {used}, which does not come before it in ORDER");
         }
         files.insert(name);
     }

@@ -1,4 +1,10 @@
-//! Owners, admins, bans, retention, accounts and batches: each as it goes well and as it does not.
+//! Owners, admins, bans, options, retention of the log, `leave_all`, limits, the sweep and batches:
+//! what succeeds and what is refused.
+//!
+//! A stint is one unbroken membership of one user in one group. The index lists the groups of each
+//! user. A dissolved group leaves stale entries in the index. The sweep removes stale entries
+//! during later commands. A retention says how many entries of a group's log are kept, and for how
+//! long.
 
 use disband::{
     Absence, Ban, BatchRefusal, Command, Config, Departure, Engine, Event, Farewell, GroupId,
@@ -13,8 +19,8 @@ use common::{ALICE, BOB, CAROL, GROUP, at, dissolved, done, refused, unlimited};
 const DAVE: UserId = UserId(4);
 const STRANGER: UserId = UserId(9);
 
-/// Alice owns it, Bob and Carol are admins, Carol for longer than Bob has been, and Dave is a
-/// member. The version is 6.
+/// Alice owns the group, Bob and Carol are admins, Dave is a member. Carol joined before Bob. The
+/// group's version is 6.
 fn quartet(owner_exit: OwnerExit) -> Engine {
     let mut engine = Engine::new(unlimited());
     let options = GroupOptions { owner_exit, ..GroupOptions::default() };
@@ -29,7 +35,7 @@ fn quartet(owner_exit: OwnerExit) -> Engine {
 }
 
 #[test]
-fn an_owner_is_succeeded_by_the_admin_of_longest_standing() {
+fn the_admin_with_the_longest_membership_succeeds_an_owner_who_leaves() {
     let mut engine = quartet(OwnerExit::Succeed);
     let (departure, signals) = done(engine.leave(ALICE, GROUP, at(9)));
     assert_eq!(departure, Departure::Succeeded { stint: Stint(1), owner: CAROL });
@@ -51,7 +57,7 @@ fn an_owner_is_succeeded_by_the_admin_of_longest_standing() {
 }
 
 #[test]
-fn a_rank_ends_with_its_stint() {
+fn a_rank_ends_with_the_stint() {
     let mut engine = quartet(OwnerExit::Succeed);
     let _ = engine.leave(CAROL, GROUP, at(9)).unwrap();
     let _ = engine.join(CAROL, GROUP, at(10)).unwrap();
@@ -61,7 +67,7 @@ fn a_rank_ends_with_its_stint() {
 }
 
 #[test]
-fn without_an_admin_succession_dissolves() {
+fn with_succession_but_without_an_admin_the_group_is_dissolved() {
     let mut engine = quartet(OwnerExit::Succeed);
     for user in [BOB, CAROL] {
         let _ = engine.set_rank(ALICE, GROUP, user, Rank::Member, at(4)).unwrap();
@@ -71,10 +77,10 @@ fn without_an_admin_succession_dissolves() {
 }
 
 #[test]
-fn an_owner_who_must_stay_transfers_or_dissolves_or_is_the_last() {
+fn an_owner_who_must_stay_can_transfer_or_dissolve_or_leave_as_the_last_member() {
     let mut engine = quartet(OwnerExit::Refuse);
     assert_eq!(refused(&mut engine, |e| e.leave(ALICE, GROUP, at(9))), Refusal::OwnerMustStay);
-    // A late request is late before it is refused.
+    // A request that names another stint is refused for that reason first.
     let late = |e: &mut Engine| e.leave_stint(ALICE, GROUP, Stint(2), at(9));
     assert_eq!(refused(&mut engine, late), Refusal::NotMember(Absence::StintOver));
 
@@ -90,11 +96,11 @@ fn an_owner_who_must_stay_transfers_or_dissolves_or_is_the_last() {
         let _ = engine.leave(user, GROUP, at(11)).unwrap();
     }
     let (departure, _) = done(engine.leave(DAVE, GROUP, at(12)));
-    assert!(matches!(departure, Departure::Dissolved(_)), "alone, whatever the choice");
+    assert!(matches!(departure, Departure::Dissolved(_)), "the last member may always leave");
 }
 
 #[test]
-fn transfer() {
+fn a_transfer_makes_a_member_the_owner_and_the_old_owner_an_admin() {
     let mut engine = quartet(OwnerExit::Dissolve);
     let ((), signals) = done(engine.transfer(ALICE, GROUP, BOB, at(9)));
     let change = Event::OwnerChange { previous: ALICE };
@@ -107,7 +113,7 @@ fn transfer() {
 }
 
 #[test]
-fn transfer_is_refused_in_the_order_of_the_codes() {
+fn refusals_of_transfer_have_the_documented_precedence() {
     let mut engine = quartet(OwnerExit::Dissolve);
     let mut transfer =
         |owner, group, user| refused(&mut engine, |e| e.transfer(owner, group, user, at(9)));
@@ -119,7 +125,7 @@ fn transfer_is_refused_in_the_order_of_the_codes() {
 }
 
 #[test]
-fn set_rank() {
+fn the_owner_can_make_a_member_an_admin_and_kick_an_admin() {
     let mut engine = quartet(OwnerExit::Dissolve);
     let ((), signals) = done(engine.set_rank(ALICE, GROUP, DAVE, Rank::Admin, at(9)));
     let all = vec![ALICE, BOB, CAROL, DAVE];
@@ -128,7 +134,7 @@ fn set_rank() {
 }
 
 #[test]
-fn set_rank_is_refused_in_the_order_of_the_codes() {
+fn refusals_of_set_rank_have_the_documented_precedence() {
     let mut engine = quartet(OwnerExit::Dissolve);
     let mut set =
         |by, user, rank| refused(&mut engine, |e| e.set_rank(by, GROUP, user, rank, at(9)));
@@ -142,7 +148,7 @@ fn set_rank_is_refused_in_the_order_of_the_codes() {
 }
 
 #[test]
-fn admins_kick_members_and_nobody_else() {
+fn an_admin_can_kick_plain_members_only() {
     let mut engine = quartet(OwnerExit::Dissolve);
     for (by, user) in [(BOB, CAROL), (BOB, BOB), (BOB, ALICE), (ALICE, ALICE)] {
         let kick = |e: &mut Engine| e.kick(by, GROUP, user, at(9));
@@ -155,7 +161,7 @@ fn admins_kick_members_and_nobody_else() {
 }
 
 #[test]
-fn ban_of_a_member_and_of_a_stranger_and_again() {
+fn a_ban_kicks_a_member_and_bars_a_stranger_and_replaces_an_older_ban() {
     let mut engine = quartet(OwnerExit::Dissolve);
     let (ended, signals) = done(engine.ban(BOB, GROUP, DAVE, Some(at(100)), at(9)));
     assert_eq!(ended, Some(Stint(4)));
@@ -183,7 +189,7 @@ fn ban_of_a_member_and_of_a_stranger_and_again() {
 }
 
 #[test]
-fn ban_is_refused_in_the_order_of_the_codes() {
+fn refusals_of_ban_have_the_documented_precedence() {
     let mut engine = quartet(OwnerExit::Dissolve);
     let mut ban = |by, user, until| refused(&mut engine, |e| e.ban(by, GROUP, user, until, at(9)));
     assert_eq!(ban(STRANGER, BOB, None), Refusal::NotMember(Absence::NoRecord));
@@ -197,7 +203,7 @@ fn ban_is_refused_in_the_order_of_the_codes() {
 }
 
 #[test]
-fn unban_of_one_not_banned() {
+fn unban_is_refused_to_plain_members_and_for_users_who_are_not_banned() {
     let mut engine = quartet(OwnerExit::Dissolve);
     let _ = engine.ban(BOB, GROUP, STRANGER, Some(at(20)), at(9)).unwrap();
     let mut unban = |by, user, ms| refused(&mut engine, |e| e.unban(by, GROUP, user, at(ms)));
@@ -207,7 +213,7 @@ fn unban_of_one_not_banned() {
 }
 
 #[test]
-fn bans_that_are_over_are_cleaned_a_few_at_a_time() {
+fn expired_bans_are_removed_a_few_at_a_time() {
     let limits = Limits { bans_per_group: Some(10), ..Limits::default() };
     let mut engine = Engine::new(Config { limits, ..unlimited() });
     let _ = engine.create(ALICE, GROUP, at(0)).unwrap();
@@ -217,18 +223,18 @@ fn bans_that_are_over_are_cleaned_a_few_at_a_time() {
     let full = Refusal::OverLimit { limit: Limit::BansPerGroup, max: 10 };
     let ban = |e: &mut Engine| e.ban(ALICE, GROUP, STRANGER, None, at(99));
     assert_eq!(refused(&mut engine, ban), full);
-    // To replace one is not one more; nor is one in the place of one that is over.
+    // Replacing a ban does not add one. A new ban may take the place of an expired one.
     let _ = engine.ban(ALICE, GROUP, UserId(105), None, at(99)).unwrap();
     let _ = engine.ban(ALICE, GROUP, STRANGER, None, at(100)).unwrap();
     assert_eq!(engine.group(&GROUP).unwrap().bans(at(0)).count(), 10);
-    // Two more are over: a join cleans them.
+    // Two more bans have expired, and a join removes them.
     let _ = engine.join(BOB, GROUP, at(102)).unwrap();
     assert_eq!(engine.group(&GROUP).unwrap().bans(at(0)).count(), 8);
     assert_eq!(engine.check(), Ok(()));
 }
 
 #[test]
-fn options_can_be_changed_by_the_owner() {
+fn only_the_owner_can_change_the_options() {
     let mut engine = quartet(OwnerExit::Dissolve);
     let options = GroupOptions { history: HistoryAccess::Full, ..GroupOptions::default() };
     let set = |e: &mut Engine| e.set_options(BOB, GROUP, options, at(9));
@@ -243,7 +249,8 @@ fn options_can_be_changed_by_the_owner() {
     assert_eq!(engine.group(&GROUP).unwrap().options(), &options);
 }
 
-/// A group of Alice's alone with these options and so many messages, one a millisecond.
+/// A group with these options, whose only member is Alice. She has posted `messages` messages, one
+/// each millisecond.
 fn log(options: GroupOptions, messages: u64) -> Engine {
     let mut engine = Engine::new(unlimited());
     let _ = engine.create_with(ALICE, GROUP, options, at(0)).unwrap();
@@ -253,6 +260,8 @@ fn log(options: GroupOptions, messages: u64) -> Engine {
     engine
 }
 
+/// The numbers of the entries on a page, newest first, as Alice reads them. Checks that the page
+/// has the same entries when it is read backwards.
 fn read(engine: &Engine, page: Page, ms: u64) -> Vec<u64> {
     let history = engine.history(&ALICE, &GROUP, page, at(ms)).unwrap();
     assert!(history.clone().rev().eq(history.clone().collect::<Vec<_>>().into_iter().rev()));
@@ -260,7 +269,7 @@ fn read(engine: &Engine, page: Page, ms: u64) -> Vec<u64> {
 }
 
 #[test]
-fn retention_by_count() {
+fn retention_by_count_keeps_the_newest_entries() {
     for keep in [0, 1, 5, 31, 32, 33, 100] {
         let options = GroupOptions { keep_entries: Some(keep), ..GroupOptions::default() };
         let mut engine = log(options, 200);
@@ -268,14 +277,14 @@ fn retention_by_count() {
         assert_eq!(read(&engine, Page::newest(u64::MAX), 200), kept);
         assert_eq!(engine.stats().entries, keep);
         assert_eq!(engine.check(), Ok(()));
-        // Numbers are never used again.
+        // Numbers of entries are never reused.
         let (seq, _) = done(engine.post(ALICE, GROUP, "next", at(200)));
         assert_eq!(seq, Seq(200));
     }
 }
 
 #[test]
-fn retention_by_age_hides_at_once_and_drops_four_at_a_time() {
+fn retention_by_age_hides_entries_at_once_and_each_post_drops_four() {
     let options = GroupOptions { keep_ms: Some(50), ..GroupOptions::default() };
     let mut engine = log(options, 40);
     assert_eq!(read(&engine, Page::newest(u64::MAX), 60), (11..40).rev().collect::<Vec<_>>());
@@ -287,17 +296,17 @@ fn retention_by_age_hides_at_once_and_drops_four_at_a_time() {
         assert_eq!(engine.stats().entries, left);
     }
     assert_eq!(engine.check(), Ok(()));
-    // A clock that goes back brings back only what was not dropped.
+    // If the clock goes back, the hidden entries that were not dropped can be read again.
     assert_eq!(read(&engine, Page::newest(u64::MAX), 40).last(), Some(&11));
 }
 
 #[test]
-fn a_shorter_retention_is_no_walk_and_a_longer_one_brings_nothing_back() {
+fn entries_past_a_shorter_retention_are_dropped_later_and_a_longer_one_restores_none() {
     let mut engine = log(GroupOptions::default(), 1_000);
     let keep = |n| GroupOptions { keep_entries: n, ..GroupOptions::default() };
     let _ = engine.set_options(ALICE, GROUP, keep(Some(10)), at(1_000)).unwrap();
     assert_eq!(read(&engine, Page::newest(u64::MAX), 1_000).len(), 10);
-    assert_eq!(engine.stats().entries, 1_000, "a post drops a few");
+    assert_eq!(engine.stats().entries, 1_000, "only later posts drop them");
     let _ = engine.post(ALICE, GROUP, "x", at(1_000)).unwrap();
     assert_eq!(engine.stats().entries, 997);
     let _ = engine.set_options(ALICE, GROUP, keep(None), at(1_000)).unwrap();
@@ -311,7 +320,7 @@ fn a_shorter_retention_is_no_walk_and_a_longer_one_brings_nothing_back() {
 }
 
 #[test]
-fn a_long_log_that_expired_whole_is_consistent_while_its_blocks_are_freed() {
+fn a_log_that_expired_completely_is_consistent_while_its_blocks_are_freed() {
     let options = GroupOptions { keep_ms: Some(10_000), ..GroupOptions::default() };
     let mut engine = log(options, 2_000);
     let _ = engine.set_options(ALICE, GROUP, GroupOptions::default(), at(50_000)).unwrap();
@@ -325,18 +334,18 @@ fn a_long_log_that_expired_whole_is_consistent_while_its_blocks_are_freed() {
 }
 
 #[test]
-fn a_batch_whose_source_panics_leaves_the_engine_as_it_was() {
+fn a_batch_whose_iterator_panics_leaves_the_engine_unchanged() {
     let mut engine = quartet(OwnerExit::Dissolve);
     let before = engine.clone();
     let commands = [Command::Join { user: STRANGER, group: GROUP }].into_iter();
-    let source = commands.chain(std::iter::from_fn(|| panic!("the host's own")));
+    let source = commands.chain(std::iter::from_fn(|| panic!("in the iterator")));
     let run = std::panic::AssertUnwindSafe(|| engine.apply_all(source, at(9)));
     assert!(std::panic::catch_unwind(run).is_err());
     assert_eq!(engine, before);
 }
 
 #[test]
-fn at_the_end_of_time_what_lasts_still_lasts() {
+fn entries_and_tombstones_do_not_expire_at_the_largest_timestamp() {
     let end = Timestamp::MAX;
     let mut engine = Engine::new(Config { tombstone_ms: 1, ..unlimited() });
     let keep = GroupOptions { keep_ms: Some(u64::MAX), ..GroupOptions::default() };
@@ -349,36 +358,36 @@ fn at_the_end_of_time_what_lasts_still_lasts() {
 }
 
 #[test]
-fn pages_of_zero_and_of_four_billion() {
+fn a_page_may_have_a_limit_of_zero_or_of_four_billion() {
     let engine = log(GroupOptions::default(), 100);
     assert_eq!(read(&engine, Page::newest(0), 100), [0u64; 0]);
     assert_eq!(read(&engine, Page::newest(4_000_000_000), 100).len(), 100);
 }
 
 #[test]
-fn leave_all_goes_group_by_group_and_nobody_can_hold_an_account() {
+fn leave_all_ends_every_membership_even_where_the_owner_must_stay() {
     let mut engine = quartet(OwnerExit::Refuse);
-    let (own, alone) = (GroupId(8), GroupId(9));
+    let (of_dave, without_admin) = (GroupId(8), GroupId(9));
     let refuse = GroupOptions { owner_exit: OwnerExit::Refuse, ..GroupOptions::default() };
-    let _ = engine.create(DAVE, own, at(3)).unwrap();
-    let _ = engine.join(ALICE, own, at(3)).unwrap();
-    let _ = engine.create_with(ALICE, alone, refuse, at(3)).unwrap();
-    let _ = engine.join(BOB, alone, at(3)).unwrap();
+    let _ = engine.create(DAVE, of_dave, at(3)).unwrap();
+    let _ = engine.join(ALICE, of_dave, at(3)).unwrap();
+    let _ = engine.create_with(ALICE, without_admin, refuse, at(3)).unwrap();
+    let _ = engine.join(BOB, without_admin, at(3)).unwrap();
     let (groups, signals) = done(engine.leave_all(ALICE, at(9)));
     let [(first, succeeded), (second, left), (third, dissolved)] = &groups[..] else {
         panic!("{groups:?}")
     };
-    assert_eq!((first, second, third), (&GROUP, &own, &alone));
+    assert_eq!((first, second, third), (&GROUP, &of_dave, &without_admin));
     assert_eq!(succeeded, &Departure::Succeeded { stint: Stint(1), owner: CAROL });
     assert!(matches!(left, Departure::Left { .. }));
-    assert!(matches!(dissolved, Departure::Dissolved(_)), "refused, but with no admin to succeed");
+    assert!(matches!(dissolved, Departure::Dissolved(_)), "no admin can succeed Alice");
     assert_eq!(signals.len(), 2 + 1 + 2);
     assert_eq!(engine.groups_of(&ALICE).count(), 0);
-    assert_eq!(done(engine.leave_all(ALICE, at(10))), (vec![], vec![]), "no groups is a success");
+    assert_eq!(done(engine.leave_all(ALICE, at(10))), (vec![], vec![]), "succeeds without groups");
 }
 
 #[test]
-fn leave_all_of_somebody_in_ten_thousand_groups() {
+fn leave_all_ends_ten_thousand_memberships() {
     let mut engine = Engine::new(unlimited());
     for group in 0..10_000 {
         let owner = if group % 2 == 0 { ALICE } else { BOB };
@@ -393,6 +402,7 @@ fn leave_all_of_somebody_in_ten_thousand_groups() {
     assert_eq!(engine.check(), Ok(()));
 }
 
+/// A rate cell is the stored state of one rate limit.
 #[test]
 fn leave_all_has_one_rate_cell_per_user() {
     let mut engine: Engine = Engine::default();
@@ -405,7 +415,7 @@ fn leave_all_has_one_rate_cell_per_user() {
 }
 
 #[test]
-fn limits_are_refused_by_name() {
+fn a_refusal_names_the_limit() {
     let limits = Limits {
         members_per_group: Some(2),
         groups_per_user: Some(2),
@@ -441,14 +451,14 @@ fn limits_are_refused_by_name() {
     }
     let post = |e: &mut Engine| e.post(ALICE, first, "", at(1));
     assert_eq!(refused(&mut engine, post), over(Limit::EntriesPerGroup, 2));
-    // A retention that makes room is no reason to refuse.
+    // A post is accepted if the group's retention makes room for it.
     let keep = GroupOptions { keep_entries: Some(2), ..GroupOptions::default() };
     let _ = engine.set_options(ALICE, first, keep, at(1)).unwrap();
     let _ = engine.post(ALICE, first, "", at(1)).unwrap();
 }
 
 #[test]
-fn a_host_with_time_on_its_hands_sweeps_as_much_as_it_says() {
+fn a_host_can_sweep_as_many_index_entries_as_it_likes() {
     let mut engine = Engine::new(unlimited());
     let _ = engine.create(ALICE, GROUP, at(0)).unwrap();
     for user in 10..110 {
@@ -463,7 +473,7 @@ fn a_host_with_time_on_its_hands_sweeps_as_much_as_it_says() {
 }
 
 #[test]
-fn a_dissolved_group_does_not_count_while_it_waits_for_the_sweep() {
+fn unswept_index_entries_do_not_count_as_groups_of_a_user() {
     let limits = Limits { groups_per_user: Some(2), ..Limits::default() };
     let mut engine = Engine::new(Config { limits, ..unlimited() });
     let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
@@ -474,7 +484,7 @@ fn a_dissolved_group_does_not_count_while_it_waits_for_the_sweep() {
     let last = UserId(199);
     for group in [1, 2] {
         let _ = engine.create(last, GroupId(group), at(3)).unwrap();
-        assert!(engine.stats().unswept > 50, "the sweep has not come that far");
+        assert!(engine.stats().unswept > 50, "most entries are unswept");
         assert_eq!(engine.check(), Ok(()));
     }
     let full = Refusal::OverLimit { limit: Limit::GroupsPerUser, max: 2 };
@@ -482,7 +492,7 @@ fn a_dissolved_group_does_not_count_while_it_waits_for_the_sweep() {
 }
 
 #[test]
-fn a_group_s_stale_entries_never_show_in_one_created_anew() {
+fn stale_index_entries_do_not_belong_to_a_new_group_with_the_same_id() {
     let mut engine = Engine::new(Config { tombstone_ms: 0, ..unlimited() });
     let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
     for user in 100..200 {
@@ -497,7 +507,7 @@ fn a_group_s_stale_entries_never_show_in_one_created_anew() {
 }
 
 #[test]
-fn a_batch_is_a_successor_and_a_leave_in_one() {
+fn a_batch_can_transfer_a_group_and_leave_it() {
     let mut engine = quartet(OwnerExit::Refuse);
     let batch = [
         Command::Transfer { owner: ALICE, group: GROUP, user: DAVE },
@@ -511,7 +521,7 @@ fn a_batch_is_a_successor_and_a_leave_in_one() {
 }
 
 #[test]
-fn a_batch_of_ten_thousand_whose_last_one_fails_leaves_the_very_same_state() {
+fn a_batch_of_ten_thousand_whose_last_command_is_refused_changes_nothing() {
     let mut engine = quartet(OwnerExit::Dissolve);
     let before = engine.clone();
     let join = |n: u64| Command::Join { user: UserId(1_000 + n % 9_999), group: GROUP };
@@ -531,9 +541,10 @@ fn a_batch_is_not_rate_limited() {
     assert_eq!((all.value.len(), engine.stats().cells), (100, 0));
 }
 
-/// Rule 20: expired tombstones and stale index entries are cleaned by each command of a batch.
+/// Each command of a batch removes expired tombstones and stale index entries. A tombstone is what
+/// is remembered of a dissolved group for a while.
 #[test]
-fn each_command_of_a_batch_cleans_as_much_as_a_single_one() {
+fn each_command_of_a_batch_cleans_as_much_as_a_single_command() {
     let mut engine = Engine::new(Config { tombstone_ms: 100, ..unlimited() });
     let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
     for group in (100..110).map(GroupId) {
@@ -551,9 +562,9 @@ fn each_command_of_a_batch_cleans_as_much_as_a_single_one() {
         let _ = one_by_one.apply(post(), at(200)).unwrap();
     }
     let _ = engine.apply_all([post(), post(), post()], at(200)).unwrap();
-    assert_eq!(engine.stats().tombstones, 4, "two for each command");
+    assert_eq!(engine.stats().tombstones, 4, "each command removes two");
     assert_eq!(engine.stats(), one_by_one.stats());
-    assert_eq!(engine.stats().unswept, 110, "the sweep goes in runs");
+    assert_eq!(engine.stats().unswept, 110, "the sweep works in runs, and none is due yet");
     let _ = engine.apply_all((0..100).map(|_| post()), at(200)).unwrap();
     assert!(engine.stats().unswept < 110, "{:?}", engine.stats());
 
@@ -562,7 +573,7 @@ fn each_command_of_a_batch_cleans_as_much_as_a_single_one() {
     assert_eq!(engine.stats(), before, "an empty batch cleans nothing");
 }
 
-/// A batch neither checks nor charges the rate limit, so it leaves the cells alone.
+/// A batch neither checks nor charges rate limits, so it does not evict their cells.
 #[test]
 fn a_batch_evicts_no_rate_cell() {
     let mut engine: Engine = Engine::default();
@@ -575,11 +586,11 @@ fn a_batch_evicts_no_rate_cell() {
     let _ = engine.apply_all([post(), post()], at(1_000_000)).unwrap();
     assert_eq!(engine.stats().cells, 11);
     let _ = engine.apply(post(), at(1_000_000)).unwrap();
-    assert_eq!(engine.stats().cells, 10, "two were evicted, and one is new");
+    assert_eq!(engine.stats().cells, 10, "two were evicted and one was added");
 }
 
 #[test]
-fn preview_tells_and_does_nothing() {
+fn preview_returns_the_outcome_and_changes_nothing() {
     let engine = quartet(OwnerExit::Dissolve);
     let before = engine.clone();
     let leave = Command::Leave { user: ALICE, group: GROUP, stint: None };

@@ -1,4 +1,8 @@
-//! Each command, once as it goes well and once as it does not, with whole results compared.
+//! Creating, joining, leaving, kicking, posting and reading. Each is tested accepted and refused.
+//! Whole results are compared.
+//!
+//! A stint is one unbroken membership of one user in one group. A departure is a membership that
+//! ended. A group's version grows by one with each signal, except those about messages.
 
 use disband::{
     Absence, Command, Config, Departure, Engine, Event, GroupId, Page, PastMember, Refusal, Reply,
@@ -9,7 +13,8 @@ mod common;
 
 use common::{ALICE, BOB, CAROL, GROUP, at, dissolved, done, purge, refused, unlimited};
 
-/// Alice owns it, Bob and Carol are in it; nothing is limited.
+/// Alice owns the group, Bob and Carol are members. The group's version is 3. There are no rate
+/// limits.
 fn trio() -> Engine {
     let mut engine = Engine::new(unlimited());
     let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
@@ -19,7 +24,7 @@ fn trio() -> Engine {
 }
 
 #[test]
-fn create() {
+fn create_makes_the_owner_the_first_member() {
     let mut engine: Engine = Engine::default();
     assert_eq!(done(engine.create(ALICE, GROUP, at(5))), (Stint(1), vec![]));
     let group = engine.group(&GROUP).unwrap();
@@ -27,7 +32,7 @@ fn create() {
 }
 
 #[test]
-fn create_of_a_living_or_reserved_id() {
+fn create_is_refused_while_the_id_is_in_use_or_reserved() {
     let config = Config { tombstone_ms: 100, ..unlimited() };
     let mut engine = Engine::new(config);
     let _ = engine.create(ALICE, GROUP, at(5)).unwrap();
@@ -35,14 +40,14 @@ fn create_of_a_living_or_reserved_id() {
     let _ = engine.leave(ALICE, GROUP, at(10)).unwrap();
     let reserved = Refusal::IdReserved { until: at(110) };
     assert_eq!(refused(&mut engine, |e| e.create(BOB, GROUP, at(109))), reserved);
-    // Free again, and no version of the old group comes back: that one ended with 3.
+    // The id is free. The version of the new group begins above the old group's last one, 3.
     assert_eq!(done(engine.create(BOB, GROUP, at(110))), (Stint(4), vec![]));
     assert_eq!(engine.group(&GROUP).unwrap().version(), 4);
     assert_eq!(engine.stats().tombstones, 0);
 }
 
 #[test]
-fn join() {
+fn a_join_signals_the_other_members() {
     let mut engine = trio();
     let (stint, signals) = done(engine.join(UserId(4), GROUP, at(9)));
     assert_eq!(stint, Stint(4));
@@ -50,14 +55,14 @@ fn join() {
 }
 
 #[test]
-fn join_of_a_member_and_of_no_group() {
+fn join_is_refused_to_members_and_for_an_unknown_group() {
     let mut engine = trio();
     assert_eq!(refused(&mut engine, |e| e.join(BOB, GROUP, at(9))), Refusal::AlreadyMember);
     assert_eq!(refused(&mut engine, |e| e.join(BOB, GroupId(8), at(9))), Refusal::NoSuchGroup);
 }
 
 #[test]
-fn leave_of_a_member() {
+fn a_leave_signals_the_members_who_remain() {
     let mut engine = trio();
     let (departure, signals) = done(engine.leave(BOB, GROUP, at(9)));
     assert_eq!(departure, Departure::Left { stint: Stint(2) });
@@ -65,7 +70,7 @@ fn leave_of_a_member() {
 }
 
 #[test]
-fn leave_of_the_owner_dissolves() {
+fn when_the_owner_leaves_the_group_is_dissolved() {
     let mut engine = trio();
     let _ = engine.post(BOB, GROUP, "hello", at(4)).unwrap();
     let (departure, signals) = done(engine.leave(ALICE, GROUP, at(9)));
@@ -86,7 +91,7 @@ fn leave_of_the_owner_dissolves() {
 }
 
 #[test]
-fn leave_of_an_owner_who_is_alone_tells_nobody_twice() {
+fn when_the_only_member_leaves_both_signals_have_no_recipients() {
     let mut engine = Engine::new(unlimited());
     let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
     let (_, signals) = done(engine.leave(ALICE, GROUP, at(2)));
@@ -97,7 +102,7 @@ fn leave_of_an_owner_who_is_alone_tells_nobody_twice() {
 }
 
 #[test]
-fn leave_of_a_stranger_of_one_gone_and_of_no_group() {
+fn a_refused_leave_says_what_is_known_of_the_user_and_the_group() {
     let mut engine = trio();
     let stranger = Refusal::NotMember(Absence::NoRecord);
     assert_eq!(refused(&mut engine, |e| e.leave(UserId(9), GROUP, at(9))), stranger);
@@ -114,29 +119,29 @@ fn leave_of_a_stranger_of_one_gone_and_of_no_group() {
 }
 
 #[test]
-fn leave_stint_ends_the_one_it_names() {
+fn leave_stint_ends_the_stint_that_it_names() {
     let mut engine = trio();
     let (departure, _) = done(engine.leave_stint(BOB, GROUP, Stint(2), at(9)));
     assert_eq!(departure, Departure::Left { stint: Stint(2) });
 }
 
 #[test]
-fn leave_stint_of_another_time() {
+fn leave_stint_is_refused_if_it_names_another_stint() {
     let mut engine = trio();
     let _ = engine.kick(ALICE, GROUP, BOB, at(9)).unwrap();
     let _ = engine.join(BOB, GROUP, at(10)).unwrap();
     let over = Refusal::NotMember(Absence::StintOver);
-    for late in [0, 1, 2, 3, 5, u64::MAX] {
-        let leave = |e: &mut Engine| e.leave_stint(BOB, GROUP, Stint(late), at(11));
+    for other in [0, 1, 2, 3, 5, u64::MAX] {
+        let leave = |e: &mut Engine| e.leave_stint(BOB, GROUP, Stint(other), at(11));
         assert_eq!(refused(&mut engine, leave), over);
     }
-    // An owner's too: a late request must not dissolve the group.
+    // Also for the owner: a late request must not dissolve the group.
     let leave = |e: &mut Engine| e.leave_stint(ALICE, GROUP, Stint(2), at(11));
     assert_eq!(refused(&mut engine, leave), over);
 }
 
 #[test]
-fn kick() {
+fn a_kick_signals_all_members_and_the_user_who_is_kicked() {
     let mut engine = trio();
     let (stint, signals) = done(engine.kick(ALICE, GROUP, BOB, at(9)));
     assert_eq!(stint, Stint(2));
@@ -144,7 +149,7 @@ fn kick() {
 }
 
 #[test]
-fn kick_is_refused_in_the_order_of_the_codes() {
+fn refusals_of_kick_have_the_documented_precedence() {
     let mut engine = trio();
     let stranger = UserId(9);
     let mut kick = |by, group, user| refused(&mut engine, |e| e.kick(by, group, user, at(9)));
@@ -157,11 +162,12 @@ fn kick_is_refused_in_the_order_of_the_codes() {
 }
 
 #[test]
-fn post() {
+fn a_post_signals_the_other_members() {
     let mut engine = trio();
     let (seq, signals) = done(engine.post(BOB, GROUP, "", at(9)));
     assert_eq!(seq, Seq(0));
-    // A clock that goes back does not take the history with it. A post is no new version.
+    // If the clock goes back, an entry gets the time of the entry before it. A post does not change
+    // the version.
     let (seq, more) = done(engine.post(BOB, GROUP, "later", at(4)));
     assert_eq!(seq, Seq(1));
     let event = |seq, message: &str| Event::MessagePost { seq, at: at(9), message: message.into() };
@@ -170,17 +176,17 @@ fn post() {
 }
 
 #[test]
-fn post_by_a_stranger() {
+fn a_stranger_cannot_post() {
     let mut engine = trio();
     let stranger = Refusal::NotMember(Absence::NoRecord);
     assert_eq!(refused(&mut engine, |e| e.post(UserId(9), GROUP, "hello", at(9))), stranger);
 }
 
 #[test]
-fn history_reads_from_the_entry_one_joined_at() {
+fn a_member_reads_the_entries_since_they_joined() {
     let mut engine = Engine::new(unlimited());
     let _ = engine.create(ALICE, GROUP, at(0)).unwrap();
-    // Enough for several blocks, and Bob in the midst of one.
+    // The entries fill several blocks of the log. Bob joins in the middle of a block.
     for n in 0..100 {
         if n == 50 {
             let _ = engine.join(BOB, GROUP, at(n)).unwrap();
@@ -211,7 +217,7 @@ fn history_reads_from_the_entry_one_joined_at() {
 }
 
 #[test]
-fn history_is_for_members() {
+fn only_members_can_read_the_history() {
     let mut engine = trio();
     let read = |engine: &Engine, reader, group| {
         engine.history(&reader, &group, Page::newest(1), at(9)).map(|_| ()).unwrap_err()
@@ -238,7 +244,7 @@ fn a_group_remembers_its_last_departures_one_per_user() {
 }
 
 #[test]
-fn two_departures_of_one_user_are_remembered_once() {
+fn only_the_last_departure_of_a_user_is_remembered() {
     let mut engine = trio();
     let past = |user, ms, kicked_by| PastMember { user, at: at(ms), kicked_by };
     let departures = |engine: &Engine| engine.group(&GROUP).unwrap().departures().to_vec();
@@ -255,26 +261,26 @@ fn two_departures_of_one_user_are_remembered_once() {
 }
 
 #[test]
-fn masked_hides_that_a_group_exists_from_strangers_only() {
+fn masked_hides_that_a_group_exists_from_strangers_and_changes_no_other_refusal() {
     let (by, when) = (ALICE, at(3));
     let hidden = [Refusal::NotMember(Absence::NoRecord), dissolved(by, when)];
     for refusal in hidden {
         assert_eq!(refusal.masked(), Refusal::NoSuchGroup);
     }
-    let open: [Refusal<UserId>; 5] = [
+    let unchanged: [Refusal<UserId>; 5] = [
         Refusal::NotMember(Absence::Left { at: when }),
         Refusal::NotMember(Absence::StintOver),
         Refusal::TargetNotMember(Absence::NoRecord),
         Refusal::NotOwner,
         Refusal::TooFast { retry_at: when },
     ];
-    for refusal in open {
+    for refusal in unchanged {
         assert_eq!(refusal.clone().masked(), refusal);
     }
 }
 
 #[test]
-fn too_fast_comes_before_all_else_and_costs_nothing() {
+fn too_fast_takes_precedence_and_is_not_charged() {
     let mut engine: Engine = Engine::default();
     let mut leave = |ms| engine.leave(BOB, GROUP, at(ms)).map(|_| ()).unwrap_err();
     for _ in 0..3 {
@@ -288,7 +294,7 @@ fn too_fast_comes_before_all_else_and_costs_nothing() {
 }
 
 #[test]
-fn a_clock_that_jumped_ahead_does_not_lock_anybody_out() {
+fn a_clock_that_jumped_ahead_and_back_locks_nobody_out() {
     let mut engine: Engine = Engine::default();
     let mut leave = |ms| engine.leave(BOB, GROUP, at(ms)).map(|_| ()).unwrap_err();
     for _ in 0..3 {
@@ -298,7 +304,7 @@ fn a_clock_that_jumped_ahead_does_not_lock_anybody_out() {
 }
 
 #[test]
-fn the_end_of_time_panics_nowhere() {
+fn commands_at_the_largest_timestamp_do_not_panic() {
     let mut engine: Engine = Engine::default();
     let end = Timestamp::MAX;
     let _ = engine.create(ALICE, GROUP, end).unwrap();
@@ -313,8 +319,9 @@ fn the_end_of_time_panics_nowhere() {
     assert_eq!(engine.check(), Ok(()));
 }
 
+/// A cell is the stored state of one rate limit.
 #[test]
-fn ten_thousand_random_groups_cost_one_user_one_cell() {
+fn commands_to_ten_thousand_unknown_groups_share_one_cell() {
     let mut engine: Engine = Engine::default();
     for n in 0..10_000_u64 {
         let _ = engine.leave(BOB, GroupId(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)), at(n * 10));
@@ -323,7 +330,7 @@ fn ten_thousand_random_groups_cost_one_user_one_cell() {
 }
 
 #[test]
-fn groups_of_comes_in_the_order_of_joining() {
+fn groups_of_is_in_the_order_of_joining() {
     let mut engine = Engine::new(unlimited());
     for group in [5, 3, 9] {
         let _ = engine.create(ALICE, GroupId(group), at(1)).unwrap();
@@ -335,19 +342,19 @@ fn groups_of_comes_in_the_order_of_joining() {
 }
 
 #[test]
-fn ids_may_be_the_host_s_own() {
+fn ids_may_be_of_types_that_the_host_chooses() {
     let mut engine: Engine<String, (u8, char)> = Engine::new(unlimited());
     let (alice, bob) = (String::from("alice"), String::from("bob"));
     let group = (1, 'x');
     let _ = engine.create(alice.clone(), group, at(1)).unwrap();
     let _ = engine.join(bob.clone(), group, at(2)).unwrap();
     let outcome = engine.leave(alice, group, at(3)).unwrap();
-    let told: Vec<_> = outcome.deliveries().map(|(user, signal)| (user, signal.group)).collect();
-    assert_eq!(told, [(&bob, group), (&bob, group)]);
+    let sent: Vec<_> = outcome.deliveries().map(|(user, signal)| (user, signal.group)).collect();
+    assert_eq!(sent, [(&bob, group), (&bob, group)]);
 }
 
 #[test]
-fn an_engine_goes_between_threads() {
+fn an_engine_can_be_sent_to_another_thread() {
     fn is_send_and_sync<T: Send + Sync>(_: &T) {}
     let mut engine = trio();
     is_send_and_sync(&engine);
@@ -359,7 +366,7 @@ fn an_engine_goes_between_threads() {
 }
 
 #[test]
-fn commands_read_as_the_design_has_them_and_say_what_they_are() {
+fn commands_as_json_are_read_strictly_and_name_their_actor_group_and_kind() {
     let json = r#"{"leave":{"user":"808080","group":"6228482","stint":null}}"#;
     let leave: Command<UserId, GroupId> = serde_json::from_str(json).unwrap();
     assert_eq!(serde_json::to_string(&leave).unwrap(), json);
@@ -392,7 +399,7 @@ fn commands_read_as_the_design_has_them_and_say_what_they_are() {
 }
 
 #[test]
-fn a_reply_as_data_is_the_method_s_result() {
+fn apply_gives_the_same_outcome_as_the_method() {
     let (mut one, mut other) = (trio(), trio());
     let command = Command::Kick { by: ALICE, group: GROUP, user: BOB };
     let as_data = one.apply(command, at(9)).unwrap();

@@ -1,4 +1,4 @@
-//! A configuration that changes, the totals that it bounds, and a charge by itself.
+//! Changes of the configuration, limits on totals over all groups, and `charge`.
 
 use std::num::{NonZeroU32, NonZeroU64};
 
@@ -11,7 +11,7 @@ mod common;
 
 use common::{ALICE, BOB, CAROL, GROUP, at, refused, unlimited};
 
-/// One command, then one each `per_ms`.
+/// One command each `per_ms` milliseconds.
 fn every(per_ms: u64) -> Quota {
     Quota::new(NonZeroU32::MIN, NonZeroU64::new(per_ms).unwrap())
 }
@@ -25,7 +25,7 @@ fn over(limit: Limit, max: u64) -> Refusal<UserId> {
 }
 
 #[test]
-fn the_instance_number_can_not_change() {
+fn the_instance_number_cannot_change() {
     let mut engine: Engine = Engine::new(Config { instance: 3, ..Config::default() });
     let before = engine.clone();
     let other = Config { tombstone_ms: 1, ..Config::default() };
@@ -36,8 +36,9 @@ fn the_instance_number_can_not_change() {
     assert_eq!(engine.config(), &Config { instance: 3, ..other });
 }
 
+/// A rate cell is the stored state of one rate limit.
 #[test]
-fn where_a_quota_changed_every_allowance_is_full_and_the_others_are_as_they_were() {
+fn changing_the_quota_of_an_operation_forgets_its_rate_cells_and_no_others() {
     let quotas = Quotas { join: every(1_000), leave: every(1_000), ..Quotas::UNLIMITED };
     let mut engine = Engine::new(Config { quotas, ..Config::default() });
     let _ = engine.create(ALICE, GROUP, at(0)).unwrap();
@@ -57,21 +58,21 @@ fn where_a_quota_changed_every_allowance_is_full_and_the_others_are_as_they_were
     assert_eq!(refused(&mut engine, |e| e.leave(BOB, GROUP, at(1))), too_fast);
     assert_eq!(engine.check(), Ok(()));
 
-    // Unlimited and back between two commands of one user.
+    // The rate limits are lifted and set again between two commands of one user.
     let limited = *engine.config();
     let unlimited = Config { quotas: Quotas::UNLIMITED, ..limited };
     assert_eq!(engine.set_config(unlimited).unwrap().len(), 2);
     assert_eq!((engine.stats().cells, engine.check()), (0, Ok(())));
     assert!(engine.set_config(limited).unwrap().is_empty());
     let _ = engine.leave(BOB, GROUP, at(1)).unwrap();
-    // The same again changes nothing.
+    // Setting the same configuration again changes nothing.
     let before = engine.clone();
     assert!(engine.set_config(limited).unwrap().is_empty());
     assert_eq!(engine, before);
 }
 
 #[test]
-fn what_stands_above_a_lowered_limit_stays_and_stops_growing() {
+fn what_exceeds_a_lowered_limit_stays_and_cannot_grow() {
     let mut engine = Engine::new(unlimited());
     for group in [GROUP, GroupId(8), GroupId(9)] {
         let _ = engine.create(ALICE, group, at(1)).unwrap();
@@ -114,7 +115,7 @@ fn what_stands_above_a_lowered_limit_stays_and_stops_growing() {
     let edit = Command::Edit { author: by, group, seq: Seq(0), message: "longer".into() };
     assert_eq!(refuse(edit), over(Limit::MessageBytesTotal, 1));
 
-    // What makes nothing larger is allowed.
+    // Commands that make nothing larger are allowed.
     for user in [11, 12, 13].map(UserId) {
         let _ = engine.ban(by, group, user, Some(at(99)), at(2)).unwrap();
         let _ = engine.mute(by, group, user, Some(at(99)), at(2)).unwrap();
@@ -127,8 +128,9 @@ fn what_stands_above_a_lowered_limit_stays_and_stops_growing() {
     let _ = engine.leave(BOB, group, at(2)).unwrap();
 }
 
+/// A departure is a membership that ended.
 #[test]
-fn departures_that_are_too_many_go_with_the_next() {
+fn departures_above_a_lowered_number_are_forgotten_at_the_next_departure() {
     let mut engine = Engine::new(Config { departures: 4, ..unlimited() });
     let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
     let leave = |engine: &mut Engine, user| {
@@ -142,7 +144,7 @@ fn departures_that_are_too_many_go_with_the_next() {
     }
     let _ = engine.set_config(Config { departures: 2, ..*engine.config() }).unwrap();
     assert_eq!((engine.group(&GROUP).unwrap().departures().len(), engine.check()), (4, Ok(())));
-    // A snapshot of that day is read back.
+    // A snapshot with more departures than configured can be read.
     let json = serde_json::to_string(&engine).unwrap();
     assert_eq!(serde_json::from_str::<Engine>(&json).unwrap(), engine);
     assert_eq!(leave(&mut engine, 12), [14, 12]);
@@ -151,7 +153,7 @@ fn departures_that_are_too_many_go_with_the_next() {
 }
 
 #[test]
-fn the_totals_of_the_engine_are_bounded_and_counted() {
+fn the_totals_over_all_groups_are_limited_and_counted() {
     let limits =
         Limits { message_bytes_total: Some(10), memberships_total: Some(3), ..Limits::NONE };
     let mut engine = Engine::new(Config { limits, ..unlimited() });
@@ -169,7 +171,7 @@ fn the_totals_of_the_engine_are_bounded_and_counted() {
     assert_eq!(engine.stats().message_bytes, 10);
     let post = |e: &mut Engine| e.post(BOB, second, "1", at(1));
     assert_eq!(refused(&mut engine, post), over(Limit::MessageBytesTotal, 10));
-    // A dissolution makes room for both.
+    // A dissolution makes room under both limits.
     let _ = engine.leave(ALICE, first, at(1)).unwrap();
     assert_eq!((engine.stats().message_bytes, engine.stats().memberships), (4, 1));
     let _ = engine.join(CAROL, second, at(1)).unwrap();
@@ -177,9 +179,9 @@ fn the_totals_of_the_engine_are_bounded_and_counted() {
     assert_eq!(engine.check(), Ok(()));
 }
 
-/// Else a full engine would take nothing any more, not even where the oldest entry goes.
+/// Otherwise an engine at its limit would refuse every post, even one that drops an old entry.
 #[test]
-fn a_post_whose_own_retention_makes_room_is_within_the_total() {
+fn a_post_is_accepted_if_the_entries_that_it_drops_make_room_under_the_total() {
     let limits = Limits { message_bytes_total: Some(8), ..Limits::NONE };
     let mut engine = Engine::new(Config { limits, ..unlimited() });
     let keep = GroupOptions { keep_entries: Some(2), ..GroupOptions::default() };
@@ -192,9 +194,10 @@ fn a_post_whose_own_retention_makes_room_is_within_the_total() {
     assert_eq!((engine.stats().message_bytes, engine.check()), (8, Ok(())));
 }
 
-/// Only a post or other options drop them, so a silent group holds a part of the total.
+/// Entries past their retention are dropped only by a post in their group or a change of its
+/// options. So a group without posts can hold a part of the total.
 #[test]
-fn entries_past_their_retention_count_until_they_are_dropped() {
+fn entries_past_their_retention_count_toward_the_total_until_they_are_dropped() {
     let limits = Limits { message_bytes_total: Some(10), ..Limits::NONE };
     let mut engine = Engine::new(Config { limits, ..unlimited() });
     let keep = GroupOptions { keep_ms: Some(10), ..GroupOptions::default() };
@@ -205,7 +208,7 @@ fn entries_past_their_retention_count_until_they_are_dropped() {
     }
     let elsewhere = |e: &mut Engine| e.post(BOB, GroupId(8), "x", at(99));
     assert_eq!(refused(&mut engine, elsewhere), over(Limit::MessageBytesTotal, 10));
-    // Four of them make room for four bytes, not for five.
+    // A post drops up to four of these entries. That makes room for four bytes, not for five.
     let five = |e: &mut Engine| e.post(ALICE, GROUP, "12345", at(99));
     assert_eq!(refused(&mut engine, five), over(Limit::MessageBytesTotal, 10));
     let _ = engine.post(ALICE, GROUP, "1234", at(99)).unwrap();
@@ -215,7 +218,7 @@ fn entries_past_their_retention_count_until_they_are_dropped() {
 }
 
 #[test]
-fn a_message_is_measured_whole_even_if_it_was_longer_before() {
+fn an_edit_must_be_within_the_limit_of_a_message_even_if_it_makes_the_message_shorter() {
     let mut engine = Engine::new(unlimited());
     let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
     let seq = engine.post(ALICE, GROUP, "0123456789", at(1)).unwrap().value;
@@ -226,13 +229,13 @@ fn a_message_is_measured_whole_even_if_it_was_longer_before() {
 }
 
 #[test]
-fn a_charge_is_what_a_refused_command_leaves_behind() {
+fn charge_changes_the_engine_as_a_refused_command_does() {
     let mut engine: Engine = Engine::default();
     let _ = engine.create(ALICE, GROUP, at(0)).unwrap();
-    let refused = Command::Post { author: BOB, group: GROUP, message: "long".into() };
+    let post = Command::Post { author: BOB, group: GROUP, message: "long".into() };
     for now in 0..30 {
         let mut replica = engine.clone();
-        let result = engine.apply(refused.clone(), at(now)).map(|_| ()).unwrap_err();
+        let result = engine.apply(post.clone(), at(now)).map(|_| ()).unwrap_err();
         let charge = replica.charge(Operation::Post, &BOB, Some(&GROUP), at(now));
         match result {
             Refusal::TooFast { .. } => assert_eq!(charge, Err(result)),
@@ -240,6 +243,7 @@ fn a_charge_is_what_a_refused_command_leaves_behind() {
         }
         assert_eq!(engine, replica);
     }
+    // Bob is in no group, so `leave_all` changes nothing else either.
     let mut replica = engine.clone();
     let _ = engine.leave_all(BOB, at(99)).unwrap();
     replica.charge(Operation::LeaveAll, &BOB, None, at(99)).unwrap();

@@ -1,7 +1,11 @@
-//! What commands and reads cost in groups of 10, 1,000 and 100,000 members, in counts: comparisons
-//! and clones of ids, allocations, bytes, frees. The counts are the same on every machine.
+//! Counts what commands and reads cost in groups of 10, 1,000 and 100,000 members: comparisons and
+//! clones of ids, allocations, bytes and frees. The counts are the same on every machine.
 //!
-//! `cargo test --test counting -- --nocapture` prints them, in the form of the tables below.
+//! `cargo test --test counting -- --nocapture` prints the counts, in the form of the tables below.
+//!
+//! The index lists the groups of each user. A dissolved group leaves stale entries in the index,
+//! which the sweep removes during later commands. A tombstone is what is remembered of a dissolved
+//! group for a while. A rate cell is the stored state of one rate limit.
 
 use std::sync::OnceLock;
 use std::thread;
@@ -17,33 +21,38 @@ use counted::{COLUMNS, Counts, Group, User, count, larger};
 
 const SIZES: [u64; 3] = [10, 1_000, 100_000];
 
-/// From 1,000 to 100,000 members a cost that grows with the logarithm does not even double; one that
-/// grows with the number of members grows a hundredfold. The constants allow for what is in one
-/// array at one size and in a tree at the other: changing an array of 32 rate cells clones its keys,
-/// two ids each, and those of the order of their eviction. They also allow, in group ids, for a run of
-/// the sweep: each of its 96 looks is a search among the groups that have ended, of which more wait
-/// in the larger index. In frees they allow for four blocks of 32 texts that were dropped before.
+/// The most that a cost may be at 100,000 members is this factor times the cost at 1,000 members,
+/// plus [`GROWTH_CONSTANT`]. A logarithmic cost does not even double. A linear cost grows a
+/// hundredfold.
 const GROWTH_FACTOR: u64 = 2;
+
+/// In the order of [`COLUMNS`]. The constants allow for:
+/// - maps that are an array at one group size and a tree at another. Changing an array of 32 rate
+///   cells clones its keys, of two ids each, and the keys of their order of eviction.
+/// - compared group ids in a run of the sweep. Each of its 96 looks is a search among the groups
+///   that were dissolved. At 100,000 members more of these groups are remembered.
+/// - freeing four blocks of 32 texts that were dropped from a log before.
 const GROWTH_CONSTANT: Counts = [10, 1_100, 140, 10, 8_000, 140];
 
 /// A command to be counted.
 struct Case {
     name: &'static str,
-    /// How many times it is counted, each time with another user. The largest count of each column
-    /// is the result.
+    /// How many times the command is counted, each time with another user. The largest count of
+    /// each column is the result.
     samples: usize,
     /// The status of the result: 200, or the code of the refusal.
     code: u16,
     prepare: fn(&mut World, usize) -> Act,
-    /// The most it may cost in an engine where only rate cells have expired.
+    /// The most that the command may cost in an engine where only rate cells have expired.
     usual: Counts,
-    /// The most it may cost while all that commands clean waits to be cleaned: expired tombstones
-    /// and rate cells, and index entries of dissolved groups.
+    /// The most that the command may cost while there is much to clean: expired tombstones, expired
+    /// rate cells and stale index entries.
     cleaning: Counts,
-    /// The same as `cleaning`, while a clone lives that was taken just before.
+    /// The same as `cleaning`, while a clone of the engine exists that was made just before.
     snapshot: Counts,
 }
 
+/// A read to be counted.
 struct Read {
     name: &'static str,
     read: fn(&World, usize) -> Counts,
@@ -56,11 +65,12 @@ enum Act {
     Batch(Vec<Command<User, Group>>),
 }
 
-/// Ceilings at 100,000 members, in the order of [`COLUMNS`]: what was measured, with a few per cent
-/// more for ids and bytes. The allocations are exact, because a walk over the members may show in
-/// nothing else: an iterator that only reads allocates once, for its way through the tree.
+/// The most that each command may cost at 100,000 members, in the order of [`COLUMNS`]. For ids and
+/// bytes it is what was measured plus a few per cent. For allocations it is exactly what was
+/// measured, because a walk over all members may be visible in no other column: an iterator that
+/// only reads allocates once, for its path through the tree.
 ///
-/// The two dissolutions come last, as they end the groups.
+/// The two dissolutions come last because they end the groups that other cases need.
 #[rustfmt::skip]
 const CASES: &[Case] = &[
     Case { name: "create", samples: 8, code: 200, prepare: create,
@@ -172,10 +182,10 @@ const CASES: &[Case] = &[
     Case { name: "refused: post by a muted member", samples: 8, code: 403, prepare: post_by_a_muted_member,
            usual: [75, 27, 10, 1, 1_280, 2], cleaning: [75, 82, 10, 1, 1_280, 4],
            snapshot: [75, 82, 671, 34, 33_728, 3] },
-    Case { name: "refused: edit of another's", samples: 8, code: 403, prepare: edit_of_another_s,
+    Case { name: "refused: edit by another user", samples: 8, code: 403, prepare: edit_by_another_user,
            usual: [78, 31, 7, 0, 0, 3], cleaning: [78, 88, 7, 0, 0, 5],
            snapshot: [78, 88, 678, 37, 35_424, 4] },
-    Case { name: "refused: erase of no entry", samples: 8, code: 404, prepare: erase_of_no_entry,
+    Case { name: "refused: erase of an unknown entry", samples: 8, code: 404, prepare: erase_of_an_unknown_entry,
            usual: [92, 532, 9, 1, 128, 2], cleaning: [56, 83, 9, 0, 0, 3],
            snapshot: [56, 83, 545, 31, 29_056, 3] },
     Case { name: "refused: dissolve with a long note", samples: 8, code: 413, prepare: dissolve_with_a_long_note,
@@ -219,7 +229,7 @@ const READS: &[Read] = &[
     Read { name: "clone", read: |w, _| count(|| w.engine.clone()).1, most: [0, 0, 0, 0, 0, 0] },
     Read { name: "preview of a leave", read: preview, most: [104, 56, 771, 39, 34_304, 35] },
     Read { name: "charge", read: charge, most: [45, 75, 640, 30, 29_088, 0] },
-    Read { name: "set_config, every quota another", read: set_config, most: [0, 0, 0, 2, 320, 2] },
+    Read { name: "set_config that changes every quota", read: set_config, most: [0, 0, 0, 2, 320, 2] },
     Read { name: "audience: clone", read: clone_audience, most: [0, 0, 0, 0, 0, 0] },
     Read { name: "audience: contains", read: audience_contains, most: [21, 0, 0, 0, 0, 0] },
 ];
@@ -268,14 +278,14 @@ fn no_read_costs_more_than_its_ceiling_in_the_largest_group() {
     assert!(over.is_empty(), "\n{}", over.join("\n"));
 }
 
-/// The columns in which a cost grows too fast from 1,000 to 100,000 members.
+/// A message for each column in which a cost grows too fast from 1,000 to 100,000 members.
 fn growth(name: &str, small: Counts, large: Counts) -> Vec<String> {
     let most =
         std::array::from_fn(|column| GROWTH_FACTOR * small[column] + GROWTH_CONSTANT[column]);
-    above(&format!("{name}, {} members after {small:?} at {}", SIZES[2], SIZES[1]), large, most)
+    above(&format!("{name}, {} members ({small:?} at {})", SIZES[2], SIZES[1]), large, most)
 }
 
-/// The columns in which a cost is above the most it may be.
+/// A message for each column in which a cost is above its maximum.
 fn above(name: &str, cost: Counts, most: Counts) -> Vec<String> {
     let columns = COLUMNS.iter().enumerate().filter(|(column, _)| cost[*column] > most[*column]);
     columns
@@ -285,7 +295,7 @@ fn above(name: &str, cost: Counts, most: Counts) -> Vec<String> {
         .collect()
 }
 
-/// What was counted in a group of one size.
+/// The counts in groups of one size.
 struct Measured {
     commands: Vec<Cost>,
     reads: Vec<Counts>,
@@ -298,11 +308,11 @@ struct Cost {
     snapshot: Counts,
 }
 
-/// Counted once, for all tests.
+/// Counts once, for all tests.
 fn measured() -> &'static [Measured; 3] {
     static MEASURED: OnceLock<[Measured; 3]> = OnceLock::new();
     MEASURED.get_or_init(|| {
-        // The counters belong to a thread each.
+        // The counters are thread-local, so the sizes can be counted at the same time.
         let counted = thread::scope(|scope| {
             SIZES.map(|size| scope.spawn(move || measure_all(size))).map(|run| run.join().unwrap())
         });
@@ -314,7 +324,7 @@ fn measured() -> &'static [Measured; 3] {
 fn measure_all(members: u64) -> Measured {
     let mut usual = World::new(members);
     let mut world = World::new(members);
-    world.leave_much_to_clean();
+    world.add_much_to_clean();
 
     let read = |read: &Read| {
         (0..16).map(|sample| (read.read)(&world, sample)).fold(Counts::default(), larger)
@@ -327,8 +337,8 @@ fn measure_all(members: u64) -> Measured {
     let commands = CASES.iter().map(command).collect();
 
     let stats = world.engine.stats();
-    assert!(stats.unswept > 0 && stats.tombstones > 100, "too little was to clean: {stats:?}");
-    assert!(stats.cells > 1_000, "too few cells had expired: {stats:?}");
+    assert!(stats.unswept > 0 && stats.tombstones > 100, "too little is left to clean: {stats:?}");
+    assert!(stats.cells > 1_000, "too few cells are left to clean: {stats:?}");
     Measured { commands, reads }
 }
 
@@ -349,24 +359,27 @@ fn print(measured: &[Measured; 3]) {
     }
 }
 
-/// The group that most commands are counted in, and one that is dissolved at the end.
+/// The group that most commands are counted in.
 const MAIN: Group = Group(1 << 63);
+
+/// Another group of the same size, for the case `dissolve`.
 const SECOND: Group = Group((1 << 63) + 1);
 
-/// The owner of both, until a transfer.
+/// The owner of both groups, until a transfer.
 const FOUNDER: u64 = 1 << 62;
 
-/// Steps through all numbers of 64 bits, far from one another.
+/// Its multiples, wrapping around, are distinct ids spread over all 64-bit numbers.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Groups beside the two, of up to eight members.
+/// How many other groups there are, of up to eight members each.
 const OTHERS: u64 = 300;
 
-/// How many expired tombstones, expired rate cells and stale index entries there are at the start.
-/// Each command cleans two of each kind, and there are some left at the end.
+/// How many expired tombstones, expired rate cells and stale index entries there are at the start:
+/// so many that some are left at the end. A command removes up to two tombstones and two rate
+/// cells. A run of the sweep, which not every command does, looks at 96 index entries.
 const TO_CLEAN: u64 = 4_000;
 
-/// A time after which every tombstone and rate cell has expired.
+/// 32 days, in milliseconds. Every tombstone and every rate cell expires in a shorter time.
 const LONG: u64 = 32 * 24 * 60 * 60 * 1_000;
 
 /// An engine in use, with a group of `size` members.
@@ -392,14 +405,14 @@ impl World {
             newcomers: 0,
             groups: 0,
         };
-        world.found_the_other_groups();
-        world.found_the_two_large_groups();
+        world.create_the_other_groups();
+        world.create_the_two_large_groups();
         world.add_rate_cells();
         world
     }
 
-    /// Each user of these is in about three of them.
-    fn found_the_other_groups(&mut self) {
+    /// Each user who joins is in about three of these groups.
+    fn create_the_other_groups(&mut self) {
         for other in 0..OTHERS {
             let (owner, group) = (User(self.newcomer()), other_group(other));
             self.run(Command::Create { owner, group: group.clone(), options: None });
@@ -409,19 +422,19 @@ impl World {
         }
     }
 
-    fn found_the_two_large_groups(&mut self) {
+    fn create_the_two_large_groups(&mut self) {
         let (members, log) = (self.members.clone(), self.size / 4 + 40);
         self.run(Command::Create { owner: User(FOUNDER), group: MAIN, options: None });
         self.run(Command::Create { owner: User(FOUNDER), group: SECOND, options: None });
-        for some in members.chunks(1_000) {
+        for chunk in members.chunks(1_000) {
             let join = |user: &u64| Command::Join { user: User(*user), group: SECOND };
-            self.batch(some.iter().map(join).collect());
+            self.batch(chunk.iter().map(join).collect());
         }
         let posts = (0..log).map(|nth| post_by(members[nth as usize % members.len()], SECOND));
         self.batch(posts.collect());
 
-        // The main group as it grows in use: joins one by one, with departures, posts and bans
-        // between them.
+        // The main group grows as it would in use: users join one by one, some of them leave, and
+        // some post. Bans, mutes and admins come after that.
         for (nth, user) in members.iter().enumerate() {
             self.now += 1;
             self.run(Command::Join { user: User(*user), group: MAIN });
@@ -450,7 +463,7 @@ impl World {
         }
     }
 
-    /// Users who leave a group that does not exist leave a rate cell each.
+    /// Each user who sends a `leave` for a group that does not exist gets a rate cell.
     fn add_rate_cells(&mut self) {
         for _ in 0..TO_CLEAN {
             self.now += 1;
@@ -459,14 +472,14 @@ impl World {
         }
     }
 
-    fn leave_much_to_clean(&mut self) {
+    fn add_much_to_clean(&mut self) {
         for _ in 0..TO_CLEAN {
             let (owner, group) = (User(FOUNDER), self.new_group());
             let create =
                 Command::Create { owner: owner.clone(), group: group.clone(), options: None };
             self.batch(vec![create, dissolution(owner, group)]);
         }
-        // Users below all others, whose index entries are swept first.
+        // These users have the lowest ids, so the sweep looks at their index entries first.
         let stale = self.new_group();
         let join = |user| Command::Join { user: User(user), group: stale.clone() };
         let create = Command::Create { owner: User(0), group: stale.clone(), options: None };
@@ -480,7 +493,7 @@ impl World {
         assert!(stats.cells >= TO_CLEAN, "{stats:?}");
     }
 
-    /// The most that the samples of a case cost, alone and with a snapshot alive.
+    /// The largest counts of the samples of a case, without and with a clone of the engine.
     fn measure(&mut self, case: &Case) -> (Counts, Counts) {
         let mut most = (Counts::default(), Counts::default());
         for sample in 0..case.samples {
@@ -497,8 +510,8 @@ impl World {
         most
     }
 
-    /// Demotes admins and lets newcomers join or leave, until the main group has as many of each as
-    /// it had.
+    /// Gives the main group its original size: demotes admins, then lets members leave or newcomers
+    /// join.
     fn restore_size(&mut self) {
         while self.main().admins().len() as u64 > self.size / 100 + 2 {
             let (user, _) = self.main().admins().next_back().unwrap();
@@ -529,7 +542,8 @@ impl World {
         self.members[sample * 7_919 % self.members.len()]
     }
 
-    /// The same, who is about to be a member no more.
+    /// The same, for a user who is about to leave or to get another rank. Removes them from
+    /// `members`.
     fn take(&mut self, sample: usize) -> u64 {
         let at = sample * 7_919 % self.members.len();
         self.members.swap_remove(at)
@@ -617,8 +631,8 @@ impl Done {
     }
 }
 
-// What precedes the command that is counted. Where a rate cell of the same operation may stand or
-// not, every second sample has one.
+// Each of these functions prepares the world and returns the command to count. Where a rate cell of
+// the same operation may or may not exist, every second sample has one.
 
 fn create(world: &mut World, sample: usize) -> Act {
     let owner = world.pick(sample);
@@ -673,7 +687,7 @@ fn leave_of_an_admin(world: &mut World, sample: usize) -> Act {
     Act::One(Command::Leave { user: new_admin(world, sample), group: MAIN, stint: None })
 }
 
-/// A member of the main group and of a small one, who owns a third.
+/// The user is a member of the main group and of a small group, and owns a third group.
 fn leave_all(world: &mut World, sample: usize) -> Act {
     let (user, own) = (User(world.joined()), world.new_group());
     world.run(Command::Create { owner: user.clone(), group: own.clone(), options: None });
@@ -700,22 +714,23 @@ fn add(world: &mut World, _: usize) -> Act {
     Act::One(Command::Add { by: world.owner(), group: MAIN, user: User(user) })
 }
 
-/// An entry in the middle of the log, and its author, who is still a member and may read it.
+/// The author and the number of an entry in the middle of the log. The author is still a member and
+/// may read the entry.
 fn entry(world: &mut World, sample: usize) -> (User, Seq) {
     let (owner, now) = (world.owner(), Timestamp(world.now));
     let middle = Seq(world.main().next_seq().0 / 2 + sample as u64 * 3);
     let page = Page::before(middle, 100);
     let entries = world.engine.history(&owner, &MAIN, page, now).unwrap();
-    let mine = |seq, author| {
+    let may_read = |author, seq| {
         let page = Page::before(Seq(seq + 1), 1);
         world.engine.history(author, &MAIN, page, now).is_ok_and(|mut page| page.next().is_some())
     };
     let intact = entries.filter(|(_, entry)| entry.erased_by().is_none());
-    let mut found = intact.filter(|(seq, entry)| mine(seq.0, &entry.author));
+    let mut found = intact.filter(|(seq, entry)| may_read(&entry.author, seq.0));
     if let Some((seq, entry)) = found.next() {
         return (entry.author.clone(), seq);
     }
-    // In a small group all who wrote have left.
+    // In a small group all authors may have left.
     let author = world.pick(sample);
     world.batch(vec![post_by(author, MAIN)]);
     (User(author), Seq(world.main().next_seq().0 - 1))
@@ -731,7 +746,7 @@ fn erase(world: &mut World, sample: usize) -> Act {
     Act::One(Command::Erase { by: world.owner(), group: MAIN, seq })
 }
 
-/// To a member, who hands it back in the next sample.
+/// Transfers the group to a member, and in every second sample back to the founder.
 fn transfer(world: &mut World, sample: usize) -> Act {
     let user = if sample % 2 == 1 { User(FOUNDER) } else { User(world.take(sample)) };
     Act::One(Command::Transfer { owner: world.owner(), group: MAIN, user })
@@ -748,6 +763,7 @@ fn demote(world: &mut World, sample: usize) -> Act {
     Act::One(Command::SetRank { by: world.owner(), group: MAIN, user, rank: Rank::Member })
 }
 
+/// In a quiet group only the staff hears of plain members joining and leaving.
 fn make_quiet(world: &mut World) {
     let options = GroupOptions { announce: Announce::Staff, ..GroupOptions::default() };
     let by = world.owner();
@@ -774,7 +790,7 @@ fn kick_from_a_quiet_group(world: &mut World, sample: usize) -> Act {
     kick(world, sample)
 }
 
-/// The group is quiet no more.
+/// After this the group is not quiet.
 fn set_options(world: &mut World, sample: usize) -> Act {
     let options = GroupOptions {
         owner_exit: if sample % 2 == 1 { OwnerExit::Dissolve } else { OwnerExit::Refuse },
@@ -807,7 +823,7 @@ fn unban(world: &mut World, sample: usize) -> Act {
     Act::One(Command::Unban { by: world.owner(), group: MAIN, user: banned(world, sample) })
 }
 
-/// It is over before the user is to post.
+/// The mute is short, so that the user can post in later cases.
 fn mute_of(world: &World, user: u64) -> Act {
     let until = Some(Timestamp(world.now + 2_000));
     Act::One(Command::Mute { by: world.owner(), group: MAIN, user: User(user), until })
@@ -890,12 +906,12 @@ fn post_by_a_muted_member(world: &mut World, sample: usize) -> Act {
     Act::One(post_by(user, MAIN))
 }
 
-fn edit_of_another_s(world: &mut World, sample: usize) -> Act {
+fn edit_by_another_user(world: &mut World, sample: usize) -> Act {
     let (_, seq) = entry(world, sample);
     Act::One(Command::Edit { author: world.owner(), group: MAIN, seq, message: "mine".into() })
 }
 
-fn erase_of_no_entry(world: &mut World, _: usize) -> Act {
+fn erase_of_an_unknown_entry(world: &mut World, _: usize) -> Act {
     Act::One(Command::Erase { by: world.owner(), group: MAIN, seq: world.main().next_seq() })
 }
 
@@ -920,7 +936,8 @@ fn succession(world: &mut World, sample: usize) -> Act {
     Act::One(Command::Leave { user: world.owner(), group: MAIN, stint: None })
 }
 
-/// All that was posted a month ago is past it, and four entries of that are dropped each time.
+/// In the world with much to clean, time has moved on by [`LONG`]. So the older entries there are
+/// past the retention, and each post drops four of them.
 fn post_under_a_retention(world: &mut World, sample: usize) -> Act {
     if sample == 0 {
         let options = GroupOptions { keep_ms: Some(LONG / 2), ..GroupOptions::default() };
@@ -930,12 +947,13 @@ fn post_under_a_retention(world: &mut World, sample: usize) -> Act {
     post(world, sample)
 }
 
-/// The entry that it drops makes room for it.
+/// The post is accepted because the entry that it drops makes room.
 fn post_at_the_limit(world: &mut World, sample: usize) -> Act {
     let author = world.pick(sample / 2);
     let _ = world.engine.set_config(Config::default()).unwrap();
     for _ in 0..2 {
-        // What is past the old retention goes with the second time.
+        // The first change drops the entries past the old retention. Then `log_len` is the number
+        // of entries that are left.
         let keep_entries = Some(world.main().log_len());
         let history = HistoryAccess::Full;
         let options = GroupOptions { keep_entries, history, ..GroupOptions::default() };
@@ -948,6 +966,7 @@ fn post_at_the_limit(world: &mut World, sample: usize) -> Act {
         let mut entries = world.engine.history(&owner, &MAIN, everything, now).unwrap();
         entries.next_back().unwrap().1.message.is_empty()
     };
+    // Dropping an erased entry would make no room.
     while oldest_is_empty(world) {
         world.batch(vec![post_by(author, MAIN)]);
     }
@@ -957,7 +976,7 @@ fn post_at_the_limit(world: &mut World, sample: usize) -> Act {
     Act::One(post_by(author, MAIN))
 }
 
-/// All but ten entries are past the retention that the group has until then.
+/// All but ten entries are past the old retention, so the command drops them.
 fn drop_the_log(world: &mut World, _: usize) -> Act {
     let options = GroupOptions { keep_entries: Some(10), ..GroupOptions::default() };
     let by = world.owner();
@@ -985,9 +1004,9 @@ fn dissolve(_: &mut World, _: usize) -> Act {
 fn contains(world: &World, sample: usize) -> Counts {
     let (user, stranger) = (User(world.pick(sample)), User(scattered(5_000_000 + sample as u64)));
     let group = world.main();
-    let (is_member, of_a_member) = count(|| group.contains(&user));
-    let (is_stranger_one, of_a_stranger) = count(|| group.contains(&stranger));
-    assert!(is_member && !is_stranger_one);
+    let (has_member, of_a_member) = count(|| group.contains(&user));
+    let (has_stranger, of_a_stranger) = count(|| group.contains(&stranger));
+    assert!(has_member && !has_stranger);
     larger(of_a_member, of_a_stranger)
 }
 
@@ -1017,7 +1036,7 @@ fn newest(world: &World, sample: usize) -> Counts {
     history(world, sample, Page::newest(20))
 }
 
-/// Some of the members joined later, and see only a part of the page.
+/// Some of the members joined later and may read only a part of the page.
 fn middle(world: &World, sample: usize) -> Counts {
     let half = world.main().next_seq().0 / 2;
     history(world, sample, Page::before(Seq(half), 20))
@@ -1069,7 +1088,7 @@ fn audience_contains(world: &World, sample: usize) -> Counts {
     let leave = Command::Leave { user: User(world.pick(sample)), group: MAIN, stint: None };
     let left = world.engine.preview(leave, Timestamp(world.now)).unwrap();
     let other = User(world.pick(sample + 1));
-    let (is_in_it, counts) = count(|| left.signals[0].audience.contains(&other));
-    assert!(is_in_it);
+    let (is_recipient, counts) = count(|| left.signals[0].audience.contains(&other));
+    assert!(is_recipient);
     counts
 }

@@ -1,5 +1,6 @@
-//! Everything that is kept or sent between machines as data, held still: a line of
-//! `golden/forms.txt` each, as JSON and as postcard's bytes, which both read back.
+//! The serialised forms of all data that is stored or sent must not change. `golden/forms.txt` has
+//! each value as a line of JSON and a line of postcard's bytes. Both are read back. A dissolved
+//! group is read back as a summary.
 
 use std::fmt::Debug;
 
@@ -15,22 +16,23 @@ mod common;
 
 use common::{ALICE, BOB, CAROL, GROUP, at, unlimited};
 
+/// A reply as it is read back: all that is known of a dissolved group is its summary.
 type Read = Reply<UserId, GroupId, Summary>;
 
-/// The lines of the golden file, as they are now.
+/// The lines that the golden file should have.
 #[derive(Default)]
 struct Forms(Vec<String>);
 
 impl Forms {
-    /// Writes a value down, and reads it back.
+    /// Adds the forms of a value, and checks that they read back as the value.
     #[track_caller]
-    fn hold<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, value: &T) {
-        self.hold_as(value, value);
+    fn add<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, value: &T) {
+        self.add_as(value, value);
     }
 
-    /// The same for a value that is read back as something else.
+    /// The same for a value that reads back as a value of another type.
     #[track_caller]
-    fn hold_as<T: Serialize, R: DeserializeOwned + PartialEq + Debug>(
+    fn add_as<T: Serialize, R: DeserializeOwned + PartialEq + Debug>(
         &mut self,
         value: &T,
         read: &R,
@@ -43,30 +45,30 @@ impl Forms {
         self.0.push(format!("{json}\n  {hex}"));
     }
 
-    /// Every variant of an enum, in order: there is none after the last, and none is left out.
+    /// The same for every variant of an enum, in order. Fails if a variant is missing.
     #[track_caller]
-    fn hold_all<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, values: &[T]) {
-        values.iter().for_each(|value| self.hold(value));
-        assert_all(values);
+    fn add_all<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, values: &[T]) {
+        values.iter().for_each(|value| self.add(value));
+        assert_complete(values);
     }
 }
 
 #[track_caller]
-fn assert_all<T: Serialize + DeserializeOwned + Debug>(values: &[T]) {
+fn assert_complete<T: Serialize + DeserializeOwned + Debug>(values: &[T]) {
     let mut variants: Vec<u8> =
         values.iter().map(|value| postcard::to_stdvec(value).unwrap()[0]).collect();
     variants.dedup();
     let count = variants.len() as u8;
     assert_eq!(variants, (0..count).collect::<Vec<_>>());
-    // Were there one more, zeros would do for its fields.
+    // If there were another variant, its number and zeros would decode as a value of it.
     let mut next = vec![0; 64];
     next[0] = count;
     let another = postcard::from_bytes::<T>(&next);
-    assert!(another.is_err(), "{another:?} is not among them");
+    assert!(another.is_err(), "{another:?} is missing");
 }
 
 #[test]
-fn the_forms_of_all_data_are_held_still() {
+fn the_serialised_forms_of_all_data_are_as_in_the_golden_file() {
     let mut forms = Forms::default();
     commands(&mut forms);
     refusals(&mut forms);
@@ -78,7 +80,7 @@ fn the_forms_of_all_data_are_held_still() {
     for (golden, ours) in golden.lines().zip(ours.lines()) {
         assert_eq!(ours, golden);
     }
-    assert!(golden == ours, "one has more lines than the other:\n{ours}");
+    assert!(golden == ours, "the golden file has more lines or fewer than:\n{ours}");
 }
 
 fn commands(forms: &mut Forms) {
@@ -94,7 +96,7 @@ fn commands(forms: &mut Forms) {
         post: Rank::Owner,
         announce: Announce::Staff,
     };
-    forms.hold_all::<Command<UserId, GroupId>>(&[
+    forms.add_all::<Command<UserId, GroupId>>(&[
         Create { owner: by, group, options: None },
         Create { owner: by, group, options: Some(GroupOptions::default()) },
         Join { user, group },
@@ -118,12 +120,12 @@ fn commands(forms: &mut Forms) {
         Edit { author: user, group, seq: Seq(300), message: "hé".into() },
         Erase { by, group, seq: Seq(300) },
     ]);
-    forms.hold_all(&[Rank::Member, Rank::Admin, Rank::Owner]);
-    forms.hold_all(&[OwnerExit::Dissolve, OwnerExit::Refuse, OwnerExit::Succeed]);
-    forms.hold_all(&[HistoryAccess::FromJoin, HistoryAccess::Full]);
-    forms.hold_all(&[Admission::Open, Admission::Closed]);
-    forms.hold_all(&[Announce::Everyone, Announce::Staff]);
-    // What a dissolution leaves out is null.
+    forms.add_all(&[Rank::Member, Rank::Admin, Rank::Owner]);
+    forms.add_all(&[OwnerExit::Dissolve, OwnerExit::Refuse, OwnerExit::Succeed]);
+    forms.add_all(&[HistoryAccess::FromJoin, HistoryAccess::Full]);
+    forms.add_all(&[Admission::Open, Admission::Closed]);
+    forms.add_all(&[Announce::Everyone, Announce::Staff]);
+    // In JSON, the note and the successor of a dissolution may be left out.
     let plain = r#"{"dissolve":{"owner":"1","group":"7"}}"#;
     assert_eq!(
         serde_json::from_str::<Command<UserId, GroupId>>(plain).unwrap(),
@@ -139,8 +141,8 @@ fn refusals(forms: &mut Forms) {
         Absence::Kicked { by: ALICE, at: at(900) },
         Absence::NoRecord,
     ];
-    forms.hold_all(&absences);
-    forms.hold_all::<Limit>(&[
+    forms.add_all(&absences);
+    forms.add_all::<Limit>(&[
         Limit::MembersPerGroup,
         Limit::GroupsPerUser,
         Limit::MessageBytes,
@@ -151,7 +153,7 @@ fn refusals(forms: &mut Forms) {
         Limit::MessageBytesTotal,
         Limit::MembershipsTotal,
     ]);
-    forms.hold_all::<Refusal<UserId>>(&[
+    forms.add_all::<Refusal<UserId>>(&[
         TooFast { retry_at: at(1_500) },
         NoSuchGroup,
         Dissolved { by: ALICE, at: at(900), note: None, successor: None },
@@ -185,7 +187,7 @@ fn refusals(forms: &mut Forms) {
         NotAuthor,
         AlreadyErased,
     ]);
-    forms.hold::<BatchRefusal<UserId>>(&BatchRefusal {
+    forms.add::<BatchRefusal<UserId>>(&BatchRefusal {
         index: 3,
         refusal: NotMember(Absence::Kicked { by: BOB, at: at(9) }),
     });
@@ -198,9 +200,9 @@ fn replies(forms: &mut Forms) {
         Departure::Dissolved(summary),
         Departure::Succeeded { stint: Stint(5), owner: BOB },
     ];
-    forms.hold_all::<Departure<UserId, Summary>>(&departures);
+    forms.add_all::<Departure<UserId, Summary>>(&departures);
     let [left, dissolved, _] = departures;
-    forms.hold_all::<Read>(&[
+    forms.add_all::<Read>(&[
         Reply::Created(Stint(1)),
         Reply::Joined(Stint(300)),
         Reply::Departed(left.clone()),
@@ -224,8 +226,8 @@ fn replies(forms: &mut Forms) {
 }
 
 fn signals(forms: &mut Forms) {
-    forms.hold(&SignalKey(0xada_0000_0000_0000_0001));
-    forms.hold_all::<Event<UserId>>(&[
+    forms.add(&SignalKey(0xada_0000_0000_0000_0001));
+    forms.add_all::<Event<UserId>>(&[
         Event::MemberJoin { by: None },
         Event::MemberJoin { by: Some(ALICE) },
         Event::MemberLeave,
@@ -245,14 +247,15 @@ fn signals(forms: &mut Forms) {
         Event::Unmute { by: ALICE },
     ]);
 
-    // The engine's own: a group's whole life, its end as a summary.
+    // Outcomes of an engine, from the creation of a group to its dissolution. The dissolved group
+    // is written as a summary.
     let mut engine = Engine::new(Config { instance: 5, ..unlimited() });
     let mut run = |command| {
         let ours = engine.apply(command, at(1_000)).unwrap();
         let read: Outcome<Read, UserId, GroupId> =
             postcard::from_bytes(&postcard::to_stdvec(&ours).unwrap()).unwrap();
         assert_eq!(read.signals, ours.signals);
-        forms.hold_as(&ours, &read);
+        forms.add_as(&ours, &read);
     };
     run(Command::Create { owner: ALICE, group: GROUP, options: None });
     run(Command::Join { user: BOB, group: GROUP });
@@ -267,16 +270,17 @@ fn signals(forms: &mut Forms) {
     run(Command::Add { by: BOB, group: GROUP, user: CAROL });
     run(Command::Leave { user: ALICE, group: GROUP, stint: None });
 
-    // An audience that is out of order, or names somebody twice, is none.
+    // An audience is the users that a signal is for. It is rejected if it is unsorted or has a user
+    // twice.
     let signal = |audience| {
         serde_json::from_str::<Signal<UserId, GroupId>>(&format!(
             r#"{{"key":"{:032}","group":"7","from":"1","actor":"1","version":1,"event":"member_leave","audience":{audience}}}"#,
             0
         ))
     };
-    let heard = signal(r#"["1","2"]"#).unwrap();
-    assert_eq!(heard.audience.iter().collect::<Vec<_>>(), [&ALICE, &BOB]);
-    assert!(heard.audience.contains(&BOB) && !heard.audience.contains(&CAROL));
+    let valid = signal(r#"["1","2"]"#).unwrap();
+    assert_eq!(valid.audience.iter().collect::<Vec<_>>(), [&ALICE, &BOB]);
+    assert!(valid.audience.contains(&BOB) && !valid.audience.contains(&CAROL));
     for wrong in [r#"["2","1"]"#, r#"["1","1"]"#] {
         let error = signal(wrong).unwrap_err().to_string();
         assert!(
@@ -287,15 +291,15 @@ fn signals(forms: &mut Forms) {
 }
 
 fn configuration(forms: &mut Forms) {
-    forms.hold(&Config::default());
-    forms.hold(&Config {
+    forms.add(&Config::default());
+    forms.add(&Config {
         instance: u64::MAX,
         quotas: Quotas { leave: Quota::UNLIMITED, ..Quotas::default() },
         tombstone_ms: 0,
         departures: 0,
         limits: Limits::NONE,
     });
-    forms.hold_all::<Operation>(&[
+    forms.add_all::<Operation>(&[
         Operation::Create,
         Operation::Join,
         Operation::Leave,
@@ -314,10 +318,10 @@ fn configuration(forms: &mut Forms) {
         Operation::Edit,
         Operation::Erase,
     ]);
-    forms.hold(&Sanction { by: ALICE, until: Some(at(9)) });
-    forms.hold(&Farewell::<GroupId>::NONE);
-    forms.hold(&Farewell { note: Some("moved".into()), successor: Some(GroupId(8)) });
-    // What a configuration leaves out is the default.
+    forms.add(&Sanction { by: ALICE, until: Some(at(9)) });
+    forms.add(&Farewell::<GroupId>::NONE);
+    forms.add(&Farewell { note: Some("moved".into()), successor: Some(GroupId(8)) });
+    // In JSON, fields of a configuration that are left out have their defaults.
     let config: Config = serde_json::from_str(r#"{"quotas":{"leave":"unlimited"}}"#).unwrap();
     let quotas = Quotas { leave: Quota::UNLIMITED, ..Quotas::default() };
     assert_eq!(config, Config { quotas, ..Config::default() });

@@ -1,7 +1,8 @@
 //! What a join costs a user who is at the limit of groups per user, and when it is accepted.
 //!
-//! Index entries of dissolved groups do not count against the limit, but they may still wait for the
-//! sweep. No join may look through all of the user's entries to tell them apart.
+//! The index lists the groups of each user. A dissolved group leaves stale entries in the index,
+//! which the sweep removes during later commands. Stale entries do not count against the limit. No
+//! join may look through all of the user's entries to find the stale ones.
 
 use disband::{Command, Engine, Farewell, Limit, Refusal, Timestamp};
 
@@ -12,35 +13,38 @@ use counted::{Counts, Group, User, count};
 /// The default of `Limits::groups_per_user`.
 const LIMIT: u64 = 20_000;
 
-/// The most ids that one command may compare. A join compares about 300, and a run of the sweep,
-/// which may fall into any join, looks at 96 entries. Looking through all entries of the user would
-/// take hundreds of thousands.
+/// The most ids that one command may compare. A join compares about 300. Any join may also include
+/// a run of the sweep, which looks at 96 entries. Looking through all entries of the user would
+/// compare hundreds of thousands of ids.
 const MOST_COMPARED: u64 = 4_000;
 
 /// The user who is in as many groups as the limit allows.
 const COLLECTOR: u64 = 1 << 40;
 
-/// Each owns half of those groups.
+/// The owners of those groups.
 const OWNER: u64 = 1 << 41;
 const OTHER_OWNER: u64 = 1 << 42;
 
-/// Groups that the collector is not in, from this id on.
+/// The first id of the groups that the collector is not in.
 const SPARE: u64 = 1 << 20;
+
+/// How many such groups there are.
 const SPARES: u64 = 300;
 
-/// The collector is in [`LIMIT`] groups, of which those are owned by [`OWNER`] for which `owned`
-/// holds, by the order of joining. The index also has entries of other users, before and after.
+/// The collector is in [`LIMIT`] groups, numbered from 0 in the order of joining. [`OWNER`] owns
+/// the groups whose numbers satisfy `owned`, [`OTHER_OWNER`] the others. The index also has entries
+/// of users with lower and higher ids.
 fn engine(owned: impl Fn(u64) -> bool) -> Engine<User, Group> {
     let mut engine = Engine::default();
     let owner = |group| if owned(group) { OWNER } else { OTHER_OWNER };
     let create =
         |owner, group| Command::Create { owner: User(owner), group: Group(group), options: None };
     let join = |user, group| Command::Join { user: User(user), group: Group(group) };
-    let full = (0..LIMIT).flat_map(|group| [create(owner(group), group), join(COLLECTOR, group)]);
+    let joined = (0..LIMIT).flat_map(|group| [create(owner(group), group), join(COLLECTOR, group)]);
     let spare = (SPARE..SPARE + SPARES).flat_map(|group| {
         [create(group, group), join(group + SPARES, group), join(COLLECTOR + group, group)]
     });
-    let _ = engine.apply_all(full.chain(spare), Timestamp(1_000)).unwrap();
+    let _ = engine.apply_all(joined.chain(spare), Timestamp(1_000)).unwrap();
     engine
 }
 
@@ -63,7 +67,7 @@ fn attempt(
 fn assert_cheap([users, groups, ..]: Counts) {
     assert!(
         users + groups <= MOST_COMPARED,
-        "{users} user ids and {groups} group ids were compared, at most {MOST_COMPARED} may be"
+        "{users} user ids and {groups} group ids were compared, {MOST_COMPARED} are allowed"
     );
 }
 
@@ -76,7 +80,8 @@ fn a_join_refused_at_the_limit_is_cheap_each_time() {
     }
 }
 
-/// Rate cells belong to a user and a group, so attempts at many groups are not limited.
+/// Each rate limit is for one user, one group and one operation. So attempts to join many groups
+/// are not limited.
 #[test]
 fn joins_of_many_groups_refused_at_the_limit_are_cheap() {
     let mut engine = engine(|_| false);
@@ -96,7 +101,7 @@ fn a_create_refused_at_the_limit_is_cheap() {
     }
 }
 
-/// Somebody else dissolves a group between two attempts, which adds stale entries of other users.
+/// Between two attempts another user dissolves a group, which makes entries of other users stale.
 #[test]
 fn joins_refused_at_the_limit_are_cheap_while_other_groups_are_dissolved() {
     let mut engine = engine(|_| false);
@@ -107,8 +112,8 @@ fn joins_refused_at_the_limit_are_cheap_while_other_groups_are_dissolved() {
     }
 }
 
-/// One command dissolves half of the collector's groups, and their index entries wait. The collector
-/// may then join as many groups as were dissolved, each at a bounded cost.
+/// One command dissolves the groups of [`OWNER`], half of the collector's groups. Their index
+/// entries are still unswept. The collector then joins [`SPARES`] groups, each at a bounded cost.
 #[track_caller]
 fn assert_that_joins_are_accepted(owned: impl Fn(u64) -> bool) {
     let mut engine = engine(owned);
@@ -136,8 +141,8 @@ fn a_join_is_accepted_when_every_other_group_was_dissolved() {
     assert_that_joins_are_accepted(|nth| nth % 2 == 0);
 }
 
-/// The limit is exact: one dissolved group makes room for one join, and no more. This says nothing
-/// about the cost.
+/// The limit is exact: one dissolved group makes room for one join only. The cost is not tested
+/// here.
 #[test]
 fn one_dissolved_group_makes_room_for_one_join() {
     for dissolved in [0, LIMIT / 2, LIMIT - 1] {

@@ -1,4 +1,4 @@
-//! The `replay` example, as a user runs it.
+//! Runs the `replay` example as a user does.
 
 use std::io::Write;
 use std::path::Path;
@@ -20,7 +20,8 @@ fn replay(arguments: &[&str], input: &[u8]) -> Output {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // It may stop before it has read everything; that is for the output to show.
+    // The write fails if the program stops before it has read everything. This is ignored, because
+    // the tests check the output.
     let _ = stdin.write_all(input);
     drop(stdin);
     child.wait_with_output().unwrap()
@@ -38,7 +39,7 @@ fn assert_ok(output: &Output, expected: &str) {
 }
 
 #[test]
-fn a_real_history_gives_the_golden_lines_from_a_file_packed_or_not_and_from_standard_input() {
+fn a_real_history_gives_the_golden_output_from_a_file_from_a_gzip_file_and_from_standard_input() {
     assert_ok(&replay(&[HISTORY], b""), EXPECTED);
 
     let plain = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(HISTORY)).unwrap();
@@ -52,27 +53,29 @@ fn a_real_history_gives_the_golden_lines_from_a_file_packed_or_not_and_from_stan
     assert_ok(&replay(&[packed.to_str().unwrap()], b""), EXPECTED);
 }
 
-/// A closed and quiet group, mutes, edits, erasures, a configuration that changes, a farewell.
+/// The history has a closed group, mutes, edits, erasures, changes of the configuration and a
+/// farewell. The group is quiet at first: only the staff (the owner and the admins) hears of plain
+/// members joining and leaving.
 #[test]
-fn a_moderated_group_gives_the_golden_lines() {
+fn the_history_of_a_moderated_group_gives_the_golden_output() {
     assert_ok(&replay(&[MODERATION], b""), MODERATED);
 }
 
 #[test]
-fn a_line_that_does_not_parse_stops_the_run_and_all_before_it_is_answered() {
+fn a_malformed_line_stops_the_run_after_all_lines_before_it_were_answered() {
     let history = std::fs::read_to_string(HISTORY).unwrap();
     let mut lines: Vec<&str> = history.lines().take(3).collect();
     lines.extend([r#"{"at":1,"command":{"leave":{"user":"2","group":"1","stnt":1}}}"#, lines[0]]);
     let output = replay(&[], lines.join("\n").as_bytes());
     let answered: Vec<&str> = EXPECTED.lines().take(3).collect();
     assert_eq!(text(&output.stdout).lines().collect::<Vec<_>>(), answered);
-    let complaint = text(&output.stderr);
-    assert!(complaint.starts_with("replay: line 4: unknown field `stnt`"), "{complaint}");
+    let error = text(&output.stderr);
+    assert!(error.starts_with("replay: line 4: unknown field `stnt`"), "{error}");
     assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]
-fn no_limits_lifts_rate_limits_only() {
+fn no_limits_lifts_the_rate_limits() {
     let stranger = r#"{"at":1,"command":{"leave":{"user":"2","group":"1"}}}"#;
     let five = [stranger; 5].join("\n");
     let count = |arguments: &[&str], code: &str| {
@@ -84,7 +87,7 @@ fn no_limits_lifts_rate_limits_only() {
 }
 
 #[test]
-fn a_configuration_comes_from_a_file_and_says_where_it_is_wrong() {
+fn a_configuration_is_read_from_a_file_and_its_errors_name_the_file() {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("config.json");
     let create = br#"{"at":1,"command":{"create":{"owner":"2","group":"1"}}}
 {"at":1,"command":{"leave":{"user":"2","group":"1"}}}"#;
@@ -99,7 +102,7 @@ fn a_configuration_comes_from_a_file_and_says_where_it_is_wrong() {
 }
 
 #[test]
-fn quiet_sums_up() {
+fn quiet_prints_a_summary() {
     let output = replay(&["--quiet", HISTORY], b"");
     let summary = text(&output.stdout);
     for line in
@@ -110,7 +113,7 @@ fn quiet_sums_up() {
 }
 
 #[test]
-fn a_history_cut_anywhere_goes_on_from_a_snapshot_to_the_same_lines_and_bytes() {
+fn a_history_run_in_two_parts_gives_the_same_output_and_the_same_last_snapshot() {
     let history = std::fs::read_to_string(HISTORY).unwrap();
     let lines: Vec<&str> = history.lines().collect();
     let folder = tempfile::tempdir().unwrap();
@@ -127,15 +130,15 @@ fn a_history_cut_anywhere_goes_on_from_a_snapshot_to_the_same_lines_and_bytes() 
             assert_ok(&second, &EXPECTED[first.stdout.len()..]);
             assert_eq!(text(&first.stdout), &EXPECTED[..first.stdout.len()]);
             let (end, whole) = (format!("end.{ending}"), format!("whole.{ending}"));
-            assert!(bytes(&end) == bytes(&whole), "cut at {cut}, it ends in other bytes");
+            assert!(bytes(&end) == bytes(&whole), "cut at {cut}, the last snapshot differs");
         }
     }
     let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
-    assert_eq!(names.len(), 6, "nothing else lies about: {names:?}");
+    assert_eq!(names.len(), 6, "there are other files: {names:?}");
 }
 
 #[test]
-fn a_run_that_fails_leaves_the_snapshot_that_was_there() {
+fn a_run_that_fails_does_not_replace_an_older_snapshot() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot.json");
     let file = path.to_str().unwrap();
@@ -154,7 +157,7 @@ fn a_run_that_fails_leaves_the_snapshot_that_was_there() {
 }
 
 #[test]
-fn a_snapshot_is_taken_for_nothing_else() {
+fn trailing_bytes_other_file_endings_and_conflicting_options_are_errors() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot.postcard");
     let file = path.to_str().unwrap();
@@ -162,8 +165,8 @@ fn a_snapshot_is_taken_for_nothing_else() {
     let mut bytes = std::fs::read(&path).unwrap();
     bytes.push(0);
     std::fs::write(&path, bytes).unwrap();
-    let complaint = replay(&["--snapshot-in", file], b"").stderr;
-    assert!(text(&complaint).contains("1 bytes after its end"), "{}", text(&complaint));
+    let error = replay(&["--snapshot-in", file], b"").stderr;
+    assert!(text(&error).contains("1 bytes after its end"), "{}", text(&error));
 
     for arguments in [
         ["--snapshot-in", "history.txt", "--quiet"],
@@ -175,7 +178,7 @@ fn a_snapshot_is_taken_for_nothing_else() {
 }
 
 #[test]
-fn a_line_changes_the_configuration_for_those_after_it() {
+fn a_line_can_change_the_configuration_for_later_lines() {
     let lines = [
         r#"{"at":1,"command":{"create":{"owner":"1","group":"7"}}}"#,
         r#"{"at":2,"config":{"limits":{"message_bytes":2}}}"#,
@@ -195,7 +198,7 @@ fn a_line_changes_the_configuration_for_those_after_it() {
     let output = replay(&["--quiet"], input.as_bytes());
     assert!(text(&output.stdout).contains("configurations set 1, refused 1\n"));
 
-    for (line, complaint) in [
+    for (line, error) in [
         (r#"{"at":1}"#, "replay: line 1: missing field `command`, or `config`"),
         (
             r#"{"at":1,"config":{},"command":{"leave_all":{"user":"1"}}}"#,
@@ -204,13 +207,13 @@ fn a_line_changes_the_configuration_for_those_after_it() {
         (r#"{"at":1,"config":{"departure":1}}"#, "replay: line 1: unknown field `departure`"),
     ] {
         let output = replay(&[], line.as_bytes());
-        assert!(text(&output.stderr).starts_with(complaint), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).starts_with(error), "{}", text(&output.stderr));
         assert_eq!(output.status.code(), Some(2));
     }
 }
 
 #[test]
-fn no_limits_holds_for_every_configuration() {
+fn no_limits_also_applies_to_configurations_in_the_history() {
     let stranger = r#"{"at":1,"command":{"leave":{"user":"2","group":"1"}}}"#;
     let mut lines = vec![r#"{"at":1,"config":{}}"#];
     lines.extend([stranger; 5]);

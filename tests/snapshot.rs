@@ -1,4 +1,4 @@
-//! Snapshots: those of both formats stay readable, and what is wrong with one is said.
+//! Snapshots are serialised engines. Both formats stay readable, and errors say what is wrong.
 
 use disband::{
     Admission, Announce, Config, Engine, Farewell, GroupId, GroupOptions, OwnerExit, Page, Rank,
@@ -10,14 +10,16 @@ mod common;
 
 use common::{ALICE, BOB, CAROL, GROUP, at, unlimited};
 
-/// Of the first format: what that day's engine wrote. No engine writes it any more.
+/// Snapshots of the first format, which an older engine wrote. Today's engine reads this format but
+/// does not write it.
 const JSON_1: &str = include_str!("golden/snapshot-1.json");
 const POSTCARD_1: &[u8] = include_bytes!("golden/snapshot-1.postcard");
 
 const JSON: &str = include_str!("golden/snapshot-2.json");
 const POSTCARD: &[u8] = include_bytes!("golden/snapshot-2.postcard");
 
-/// Something of everything that there was in the days of the first format.
+/// The engine of the golden files of the first format. It has groups, admins, bans, departures, log
+/// entries, a tombstone and rate cells.
 fn first_engine() -> Engine {
     let mut engine: Engine =
         Engine::new(Config { instance: 5, departures: 2, ..Config::default() });
@@ -43,7 +45,8 @@ fn first_engine() -> Engine {
     engine
 }
 
-/// Something of everything.
+/// The engine of the golden files of the second format. It also has mutes, edited and erased
+/// entries, a farewell and a group with many options set.
 fn engine() -> Engine {
     let mut engine = first_engine();
     let (dave, erin) = (UserId(14), UserId(15));
@@ -69,7 +72,7 @@ fn engine() -> Engine {
 }
 
 #[test]
-fn the_format_is_held_still() {
+fn the_format_does_not_change() {
     let engine = engine();
     assert_eq!(serde_json::to_string(&engine).unwrap(), JSON.trim_end());
     assert_eq!(postcard::to_stdvec(&engine).unwrap(), POSTCARD);
@@ -80,10 +83,11 @@ fn the_format_is_held_still() {
 #[test]
 fn the_first_format_stays_readable() {
     let engine = first_engine();
-    let sorted: Value = serde_json::from_str(JSON_1).unwrap();
+    // A `Value` has the fields in another order than the file.
+    let reordered: Value = serde_json::from_str(JSON_1).unwrap();
     for read in [
         serde_json::from_str(JSON_1).unwrap(),
-        serde_json::from_value::<Engine>(sorted).unwrap(),
+        serde_json::from_value::<Engine>(reordered).unwrap(),
         postcard::from_bytes::<Engine>(POSTCARD_1).unwrap(),
     ] {
         assert_eq!(read, engine);
@@ -100,86 +104,86 @@ fn the_first_format_stays_readable() {
     value["cells"].as_array_mut().unwrap().reverse();
     let error = serde_json::from_value::<Engine>(value.clone()).unwrap_err().to_string();
     assert!(error.starts_with("the rate cells are not strictly ascending"), "{error}");
-    // No configuration had changed yet, so no group remembered more than it said.
+    // With the first format the configuration could not change. So no group may have more
+    // departures (memberships that ended) than configured.
     value["cells"].as_array_mut().unwrap().reverse();
     value["config"]["departures"] = json!(1);
     let error = serde_json::from_value::<Engine>(value).unwrap_err().to_string();
     assert!(error.starts_with("the departures of GroupId(7) are too many"), "{error}");
 }
 
-/// A snapshot cut short is none, whichever format it is of.
 #[test]
-fn no_prefix_of_the_first_format_is_read() {
+fn a_truncated_snapshot_of_the_first_format_is_rejected() {
     for end in 0..POSTCARD_1.len() {
         assert!(postcard::from_bytes::<Engine>(&POSTCARD_1[..end]).is_err(), "{end} bytes");
     }
 }
 
-/// What is wrong with the golden snapshot after a change to it.
+/// The error of reading the golden snapshot after a change to it.
 #[track_caller]
-fn wrong(change: impl FnOnce(&mut Value)) -> SnapshotError<UserId, GroupId> {
+fn error_after(change: impl FnOnce(&mut Value)) -> SnapshotError<UserId, GroupId> {
     let mut value: Value = serde_json::from_str(JSON).unwrap();
     change(&mut value);
     let snapshot: Snapshot<UserId, GroupId> = serde_json::from_value(value.clone()).unwrap();
     let error = Engine::try_from(snapshot).unwrap_err();
-    // Read in one step, it says the same in words.
-    let words = serde_json::from_value::<Engine>(value).unwrap_err().to_string();
-    assert!(words.starts_with(&error.to_string()), "{words}");
+    // Deserialising an `Engine` directly gives the same error as text.
+    let text = serde_json::from_value::<Engine>(value).unwrap_err().to_string();
+    assert!(text.starts_with(&error.to_string()), "{text}");
     error
 }
 
 #[test]
-fn what_is_wrong_with_a_snapshot_is_said() {
+fn an_invalid_snapshot_is_rejected_with_the_reason() {
     let group = GROUP;
     assert_eq!(
-        wrong(|v| v["groups"][0][1]["owner"] = json!("77")),
+        error_after(|v| v["groups"][0][1]["owner"] = json!("77")),
         SnapshotError::Violation(Violation::OwnerNotMember { group })
     );
     assert_eq!(
-        wrong(|v| v["groups"][0][1]["members"].as_array_mut().unwrap().swap(0, 1)),
+        error_after(|v| v["groups"][0][1]["members"].as_array_mut().unwrap().swap(0, 1)),
         SnapshotError::Unsorted("members of a group")
     );
     assert_eq!(
-        wrong(|v| v["groups"].as_array_mut().unwrap().reverse()),
+        error_after(|v| v["groups"].as_array_mut().unwrap().reverse()),
         SnapshotError::Unsorted("groups")
     );
     assert_eq!(
-        wrong(|v| {
+        error_after(|v| {
             let twice = v["tombstones"][0].clone();
             v["tombstones"].as_array_mut().unwrap().push(twice);
         }),
         SnapshotError::Unsorted("tombstones")
     );
     assert_eq!(
-        wrong(|v| v["cells"].as_array_mut().unwrap().reverse()),
+        error_after(|v| v["cells"].as_array_mut().unwrap().reverse()),
         SnapshotError::Unsorted("rate cells")
     );
     assert_eq!(
-        wrong(|v| v["config"]["quotas"]["join"] = json!("unlimited")),
+        error_after(|v| v["config"]["quotas"]["join"] = json!("unlimited")),
         SnapshotError::Unlimited
     );
     assert_eq!(
-        wrong(|v| v["next_stint"] = json!(3)),
+        error_after(|v| v["next_stint"] = json!(3)),
         SnapshotError::Violation(Violation::Stint { group, user: CAROL })
     );
     assert_eq!(
-        wrong(|v| v["groups"][0][1]["members"][1][1] = json!(1)),
+        error_after(|v| v["groups"][0][1]["members"][1][1] = json!(1)),
         SnapshotError::Violation(Violation::Admins { group })
     );
     assert_eq!(
-        wrong(|v| v["groups"][0][1]["members"][2][1] = json!(1)),
+        error_after(|v| v["groups"][0][1]["members"][2][1] = json!(1)),
         SnapshotError::Violation(Violation::Stint { group, user: CAROL })
     );
     assert_eq!(
-        wrong(|v| v["groups"][0][1]["bans"][0][0] = json!("3")),
+        error_after(|v| v["groups"][0][1]["bans"][0][0] = json!("3")),
         SnapshotError::Violation(Violation::Bans { group })
     );
     assert_eq!(
-        wrong(|v| v["groups"][0][1]["mutes"].as_array_mut().unwrap().reverse()),
+        error_after(|v| v["groups"][0][1]["mutes"].as_array_mut().unwrap().reverse()),
         SnapshotError::Unsorted("mutes of a group")
     );
     assert_eq!(
-        wrong(|v| {
+        error_after(|v| {
             let departures = v["groups"][0][1]["departures"].as_array_mut().unwrap();
             departures.push(departures[0].clone());
         }),
@@ -187,31 +191,34 @@ fn what_is_wrong_with_a_snapshot_is_said() {
     );
     for change in [json!({"erased": "2"}), json!({"edited": 1})] {
         assert_eq!(
-            wrong(|v| v["groups"][0][1]["entries"][0]["change"] = change),
+            error_after(|v| v["groups"][0][1]["entries"][0]["change"] = change),
             SnapshotError::Violation(Violation::Log { group }),
-            "an erased text is there, or an edit is older than its entry"
+            "an erased entry with a text, or an edit before its entry"
         );
     }
     assert_eq!(
-        wrong(|v| v["groups"][0][1]["entries"][0]["at"] = json!(1_006)),
+        error_after(|v| v["groups"][0][1]["entries"][0]["at"] = json!(1_006)),
         SnapshotError::Violation(Violation::Log { group })
     );
     assert_eq!(
-        wrong(|v| v["tombstones"][0][0] = json!("7")),
+        error_after(|v| v["tombstones"][0][0] = json!("7")),
         SnapshotError::Violation(Violation::Undead { group })
     );
     for counter in ["next_stint", "next_key"] {
-        assert_eq!(wrong(|v| v[counter] = json!(u64::MAX)), SnapshotError::Counter);
+        assert_eq!(error_after(|v| v[counter] = json!(u64::MAX)), SnapshotError::Counter);
     }
     assert_eq!(
-        wrong(|v| v["groups"][0][1]["version"] = json!((1_u64 << 63) + 1)),
+        error_after(|v| v["groups"][0][1]["version"] = json!((1_u64 << 63) + 1)),
         SnapshotError::Counter
     );
-    assert_eq!(wrong(|v| v["groups"][0][1]["first"] = json!(u64::MAX)), SnapshotError::Counter);
+    assert_eq!(
+        error_after(|v| v["groups"][0][1]["first"] = json!(u64::MAX)),
+        SnapshotError::Counter
+    );
 }
 
 #[test]
-fn another_format_and_a_misspelt_field_are_errors() {
+fn an_unknown_format_and_a_misspelt_field_are_errors() {
     let read = |text: String| serde_json::from_str::<Engine>(&text).unwrap_err().to_string();
     let other = read(JSON.replacen(r#""format":2"#, r#""format":3"#, 1));
     assert!(other.starts_with("snapshot format 3 is unknown: this is format 2"), "{other}");
@@ -223,7 +230,7 @@ fn another_format_and_a_misspelt_field_are_errors() {
 }
 
 #[test]
-fn no_prefix_of_a_snapshot_and_no_flipped_bit_panics_or_passes_unverified() {
+fn a_truncated_snapshot_is_rejected_and_a_flipped_bit_gives_an_error_or_a_valid_engine() {
     for end in 0..POSTCARD.len() {
         assert!(postcard::from_bytes::<Engine>(&POSTCARD[..end]).is_err(), "{end} bytes");
     }
@@ -239,30 +246,34 @@ fn no_prefix_of_a_snapshot_and_no_flipped_bit_panics_or_passes_unverified() {
 }
 
 #[test]
-fn a_length_is_not_taken_at_its_word() {
+fn a_huge_length_in_a_snapshot_does_not_drive_allocation() {
     let empty = Engine::<UserId, GroupId>::new(unlimited());
     let mut bytes = postcard::to_stdvec(&empty).unwrap();
-    // It ends with three empty lists: groups, tombstones, cells. The first now claims 2^60 groups.
+    // The snapshot ends with three empty lists: groups, tombstones, cells. They are replaced by a
+    // list of groups with a length of 2^60.
     bytes.truncate(bytes.len() - 3);
     bytes.extend([0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10]);
     let counted = allocation_counter::measure(|| {
         assert!(postcard::from_bytes::<Engine>(&bytes).is_err());
     });
-    assert!(counted.bytes_max < 2 << 20, "{} bytes", counted.bytes_max);
+    assert!(counted.bytes_max < 2 << 20, "{} bytes allocated at once", counted.bytes_max);
 }
 
-/// The fuzzer found that the index, which is made anew, was blamed for it.
+/// A stint is one unbroken membership of one user in one group, so no other membership may have it.
+/// An older engine reported an error in the index instead, which is not part of a snapshot. The
+/// fuzzer found this.
 #[test]
-fn a_stint_that_a_user_has_in_two_groups_is_the_one_that_is_wrong() {
-    // Carol is in both groups, under 3 and 8.
-    let error = wrong(|v| v["groups"][1][1]["members"][0][1] = json!(3));
+fn a_user_with_the_same_stint_in_two_groups_is_an_error_about_the_stint() {
+    // Carol is in both groups, with the stints 3 and 7.
+    let error = error_after(|v| v["groups"][1][1]["members"][0][1] = json!(3));
     let group = GroupId(9);
     assert_eq!(error, SnapshotError::Violation(Violation::Stint { group, user: CAROL }));
 }
 
-/// The fuzzer found that one more command made such an engine break the bound it was read with.
+/// The largest counter that a snapshot may have is 2^63. The next command counts past it. An older
+/// `check` then failed. The fuzzer found this.
 #[test]
-fn an_engine_read_at_the_bound_of_its_counters_goes_on() {
+fn an_engine_read_with_the_largest_counters_carries_out_commands() {
     let mut value: Value = serde_json::from_str(JSON).unwrap();
     for counter in ["next_stint", "next_key"] {
         value[counter] = json!(1_u64 << 63);
@@ -274,20 +285,20 @@ fn an_engine_read_at_the_bound_of_its_counters_goes_on() {
 }
 
 #[test]
-fn an_audience_is_whom_it_holds() {
+fn two_audiences_are_equal_if_they_have_the_same_users() {
     let audience = |json: &str| serde_json::from_str::<disband::Audience<UserId>>(json).unwrap();
     assert_eq!(audience(r#"["1","2"]"#), audience(r#"["1","2"]"#));
     assert_ne!(audience(r#"["1","2"]"#), audience(r#"["1","3"]"#));
     assert_ne!(audience(r#"["1","2"]"#), audience(r#"["1"]"#));
 }
 
-/// Equality is what the replicas' states are compared by: it overlooks nothing that is written.
+/// The states of replicas are compared with `==`, so it must compare all that a snapshot has.
 #[test]
-fn engines_that_differ_in_one_thing_are_not_equal() {
+fn engines_that_differ_in_one_field_are_not_equal() {
     let original: Value = serde_json::from_str(JSON).unwrap();
     let mut leaves = Vec::new();
     paths(&original, String::new(), &mut leaves);
-    let mut told_apart = 0;
+    let mut compared = 0;
     for path in &leaves {
         let mut value = original.clone();
         let leaf = value.pointer_mut(path).unwrap();
@@ -300,9 +311,9 @@ fn engines_that_differ_in_one_thing_are_not_equal() {
         };
         let Ok(other) = serde_json::from_value::<Engine>(value) else { continue };
         assert_ne!(other, engine(), "{path}");
-        told_apart += 1;
+        compared += 1;
     }
-    assert!(told_apart > 30, "most changes were refused: {told_apart} of {}", leaves.len());
+    assert!(compared > 30, "only {compared} of {} changes gave an engine", leaves.len());
     for (path, without) in [("/tombstones", 1), ("/cells", 1), ("/groups", 1)] {
         let mut value = original.clone();
         let list = value.pointer_mut(path).unwrap().as_array_mut().unwrap();
@@ -312,7 +323,7 @@ fn engines_that_differ_in_one_thing_are_not_equal() {
     }
 }
 
-/// The paths to all that is neither a list nor an object.
+/// Collects the paths to all values that are neither lists nor objects.
 fn paths(value: &Value, path: String, leaves: &mut Vec<String>) {
     match value {
         Value::Array(items) => {

@@ -1,4 +1,4 @@
-//! Who may speak, and what is taken back: the rank that posts, mutes, edits, erasures.
+//! Posting, muting, editing and erasing: who may do it, and who gets the signals.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use common::{ALICE, BOB, CAROL, GROUP, at, done, refused, unlimited};
 const DAVE: UserId = UserId(4);
 const STRANGER: UserId = UserId(9);
 
-/// Alice owns it, Bob is an admin, Carol and Dave are members. The version is 5.
+/// Alice owns the group, Bob is an admin, Carol and Dave are members. The group's version is 5.
 fn quartet(options: GroupOptions) -> Engine {
     let mut engine = Engine::new(unlimited());
     let _ = engine.create_with(ALICE, GROUP, options, at(1)).unwrap();
@@ -25,6 +25,7 @@ fn quartet(options: GroupOptions) -> Engine {
     engine
 }
 
+/// The same group with the default options.
 fn plain() -> Engine {
     quartet(GroupOptions::default())
 }
@@ -33,7 +34,7 @@ fn post(engine: &mut Engine, author: UserId, message: &str) -> Seq {
     done(engine.post(author, GROUP, message, at(5))).0
 }
 
-/// An entry as (text, when it was edited, by whom it was erased).
+/// An entry as (text, time of the last edit, user who erased it).
 type Read = (String, Option<Timestamp>, Option<UserId>);
 
 fn read(engine: &Engine, reader: UserId, seq: Seq) -> Read {
@@ -44,23 +45,27 @@ fn read(engine: &Engine, reader: UserId, seq: Seq) -> Read {
 }
 
 #[test]
-fn an_option_says_which_rank_posts() {
+fn an_option_sets_the_lowest_rank_that_may_post() {
     let with = |post| GroupOptions { post, ..GroupOptions::default() };
     let mut engine = quartet(with(Rank::Admin));
     let _ = engine.mute(ALICE, GROUP, CAROL, None, at(4)).unwrap();
     let post = |user| move |e: &mut Engine| e.post(user, GROUP, "x", at(5));
-    assert_eq!(refused(&mut engine, post(CAROL)), Refusal::NotAdmin, "not a word of the mute");
+    assert_eq!(
+        refused(&mut engine, post(CAROL)),
+        Refusal::NotAdmin,
+        "the rank is checked before the mute"
+    );
     let _ = engine.post(BOB, GROUP, "x", at(5)).unwrap();
     let _ = engine.set_options(ALICE, GROUP, with(Rank::Owner), at(5)).unwrap();
     assert_eq!(refused(&mut engine, post(BOB)), Refusal::NotOwner);
     let _ = engine.post(ALICE, GROUP, "x", at(5)).unwrap();
-    // Whoever could post once may still take back and correct.
+    // An author who may no longer post may still edit and erase.
     let _ = engine.edit(BOB, GROUP, Seq(0), "y", at(5)).unwrap();
     let _ = engine.erase(BOB, GROUP, Seq(0), at(5)).unwrap();
 }
 
 #[test]
-fn a_mute_is_heard_by_all_and_silences_until_it_ends() {
+fn a_mute_signals_all_members_and_forbids_posts_and_edits_until_it_ends() {
     let mut engine = plain();
     let (all, until) = (vec![ALICE, BOB, CAROL, DAVE], Some(at(20)));
     let seq = post(&mut engine, CAROL, "before");
@@ -72,7 +77,7 @@ fn a_mute_is_heard_by_all_and_silences_until_it_ends() {
     let group = engine.group(&GROUP).unwrap();
     assert_eq!(group.mutes(at(19)).collect::<Vec<_>>(), [(&CAROL, &Mute { by: BOB, until })]);
     assert_eq!((group.mute(&CAROL, at(20)), group.mutes(at(20)).count()), (None, 0));
-    // Leaving and coming back does not end it; to read and to erase is not to speak.
+    // A muted user may read and erase. Leaving and joining again does not end the mute.
     let _ = engine.erase(CAROL, GROUP, seq, at(19)).unwrap();
     let _ = engine.leave(CAROL, GROUP, at(19)).unwrap();
     let _ = engine.join(CAROL, GROUP, at(19)).unwrap();
@@ -81,7 +86,7 @@ fn a_mute_is_heard_by_all_and_silences_until_it_ends() {
 }
 
 #[test]
-fn a_mute_is_lifted_by_whoever_could_mute_and_by_nobody_else() {
+fn only_a_member_who_could_mute_a_user_can_unmute_them() {
     let mut engine = plain();
     let _ = engine.mute(ALICE, GROUP, BOB, None, at(9)).unwrap();
     let _ = engine.mute(ALICE, GROUP, CAROL, None, at(9)).unwrap();
@@ -99,7 +104,7 @@ fn a_mute_is_lifted_by_whoever_could_mute_and_by_nobody_else() {
 }
 
 #[test]
-fn a_mute_is_refused_as_a_ban_is() {
+fn refusals_of_mute_have_the_precedence_of_those_of_ban() {
     let mut engine = plain();
     let mut mute = |by, user, until: u64| {
         refused(&mut engine, |e| e.mute(by, GROUP, user, Some(at(until)), at(9)))
@@ -113,7 +118,7 @@ fn a_mute_is_refused_as_a_ban_is() {
 }
 
 #[test]
-fn a_stranger_is_muted_without_a_signal_and_a_new_mute_replaces_the_old() {
+fn muting_a_stranger_sends_no_signal_and_a_new_mute_replaces_the_old_one() {
     let mut engine = plain();
     assert_eq!(done(engine.mute(BOB, GROUP, STRANGER, Some(at(20)), at(9))).1, []);
     assert_eq!(done(engine.mute(ALICE, GROUP, STRANGER, None, at(9))).1, []);
@@ -125,12 +130,12 @@ fn a_stranger_is_muted_without_a_signal_and_a_new_mute_replaces_the_old() {
 }
 
 #[test]
-fn mutes_that_are_over_are_cleaned_two_at_a_time_by_mutes_alone() {
+fn only_mute_and_unmute_remove_expired_mutes_and_each_removes_two() {
     let mut engine = plain();
     for user in 10..16 {
         let _ = engine.mute(BOB, GROUP, UserId(user), Some(at(10)), at(9)).unwrap();
     }
-    // What is written counts those that are over.
+    // The serialised engine includes expired mutes.
     let stored = |engine: &Engine| {
         let value = serde_json::to_value(engine).unwrap();
         value["groups"][0][1]["mutes"].as_array().unwrap().len()
@@ -146,14 +151,14 @@ fn mutes_that_are_over_are_cleaned_two_at_a_time_by_mutes_alone() {
 }
 
 #[test]
-fn an_author_edits_and_the_others_hear_the_new_text() {
+fn an_edit_signals_the_new_text_to_the_other_members() {
     let mut engine = plain();
     let seq = post(&mut engine, CAROL, "helo");
     let (_, signals) = done(engine.edit(CAROL, GROUP, seq, "hello", at(9)));
     let edit = Event::MessageEdit { seq, at: at(9), message: "hello".into() };
     assert_eq!(signals, [(CAROL, 5, edit, vec![ALICE, BOB, DAVE])]);
     assert_eq!(read(&engine, ALICE, seq), ("hello".into(), Some(at(9)), None));
-    // A clock that went back does not make an edit older than its entry.
+    // If the clock goes back, an edit gets the time of its entry.
     let (_, signals) = done(engine.edit(CAROL, GROUP, seq, "", at(1)));
     assert_eq!(signals[0].2, Event::MessageEdit { seq, at: at(5), message: "".into() });
     assert_eq!(read(&engine, ALICE, seq), (String::new(), Some(at(5)), None));
@@ -162,32 +167,32 @@ fn an_author_edits_and_the_others_hear_the_new_text() {
 }
 
 #[test]
-fn an_edit_is_refused_for_the_entry_then_a_mute_then_the_author_then_an_erasure_then_a_limit() {
+fn an_edit_checks_the_entry_then_mutes_then_the_author_then_erasure_then_limits() {
     let mut engine = plain();
     let limits = Limits { message_bytes: Some(9), ..Limits::NONE };
     let _ = engine.set_config(disband::Config { limits, ..*engine.config() }).unwrap();
-    let (hers, his) = (post(&mut engine, CAROL, "hers"), post(&mut engine, BOB, "his"));
+    let (by_carol, by_bob) = (post(&mut engine, CAROL, "hers"), post(&mut engine, BOB, "his"));
     let mut edit =
         |author, seq, text: &str| refused(&mut engine, |e| e.edit(author, GROUP, seq, text, at(9)));
-    assert_eq!(edit(STRANGER, hers, ""), Refusal::NotMember(Absence::NoRecord));
-    assert_eq!(edit(CAROL, Seq(2), ""), Refusal::NoSuchEntry, "yet to come");
+    assert_eq!(edit(STRANGER, by_carol, ""), Refusal::NotMember(Absence::NoRecord));
+    assert_eq!(edit(CAROL, Seq(2), ""), Refusal::NoSuchEntry, "not posted yet");
     assert_eq!(edit(CAROL, Seq(u64::MAX), ""), Refusal::NoSuchEntry);
-    assert_eq!(edit(ALICE, hers, ""), Refusal::NotAuthor, "not even the owner");
+    assert_eq!(edit(ALICE, by_carol, ""), Refusal::NotAuthor, "not even the owner may");
     let long = Refusal::OverLimit { limit: Limit::MessageBytes, max: 9 };
-    assert_eq!(edit(CAROL, hers, "0123456789"), long);
-    let _ = engine.erase(CAROL, GROUP, hers, at(9)).unwrap();
-    let edit = |e: &mut Engine| e.edit(CAROL, GROUP, hers, "0123456789", at(9));
+    assert_eq!(edit(CAROL, by_carol, "0123456789"), long);
+    let _ = engine.erase(CAROL, GROUP, by_carol, at(9)).unwrap();
+    let edit = |e: &mut Engine| e.edit(CAROL, GROUP, by_carol, "0123456789", at(9));
     assert_eq!(refused(&mut engine, edit), Refusal::AlreadyErased);
     let _ = engine.mute(ALICE, GROUP, BOB, None, at(9)).unwrap();
     let edit = |seq| move |e: &mut Engine| e.edit(BOB, GROUP, seq, "", at(9));
     let muted = Refusal::Muted { by: ALICE, until: None };
-    assert_eq!(refused(&mut engine, edit(hers)), muted);
-    assert_eq!(refused(&mut engine, edit(his)), muted);
+    assert_eq!(refused(&mut engine, edit(by_carol)), muted);
+    assert_eq!(refused(&mut engine, edit(by_bob)), muted);
     assert_eq!(refused(&mut engine, edit(Seq(7))), Refusal::NoSuchEntry);
 }
 
 #[test]
-fn a_former_author_who_came_back_takes_back_what_they_may_read() {
+fn an_author_who_joined_again_can_change_only_entries_that_they_may_read() {
     for (history, may) in [(HistoryAccess::Full, true), (HistoryAccess::FromJoin, false)] {
         let mut engine = quartet(GroupOptions { history, ..GroupOptions::default() });
         let seq = post(&mut engine, CAROL, "hers");
@@ -198,21 +203,21 @@ fn a_former_author_who_came_back_takes_back_what_they_may_read() {
             Command::Erase { by: CAROL, group: GROUP, seq },
         ];
         for command in commands {
-            let done = engine.apply(command, at(8)).map(|_| ());
-            assert_eq!(done, if may { Ok(()) } else { Err(Refusal::NoSuchEntry) });
+            let result = engine.apply(command, at(8)).map(|_| ());
+            assert_eq!(result, if may { Ok(()) } else { Err(Refusal::NoSuchEntry) });
         }
     }
 }
 
 #[test]
-fn what_is_past_its_retention_can_not_be_taken_back() {
+fn an_entry_past_its_retention_cannot_be_edited_or_erased() {
     let keep = GroupOptions { keep_entries: Some(2), keep_ms: Some(50), ..GroupOptions::default() };
     let mut engine = quartet(keep);
     for text in ["one", "two", "three"] {
         let _ = engine.post(CAROL, GROUP, text, at(10)).unwrap();
     }
     let erase = |seq, now| move |e: &mut Engine| e.erase(CAROL, GROUP, Seq(seq), at(now));
-    assert_eq!(refused(&mut engine, erase(0, 11)), Refusal::NoSuchEntry, "too many since");
+    assert_eq!(refused(&mut engine, erase(0, 11)), Refusal::NoSuchEntry, "too many newer entries");
     assert_eq!(refused(&mut engine, erase(2, 60)), Refusal::NoSuchEntry, "too old");
     let edit = |seq, now| move |e: &mut Engine| e.edit(CAROL, GROUP, Seq(seq), "", at(now));
     assert_eq!(refused(&mut engine, edit(0, 11)), Refusal::NoSuchEntry);
@@ -221,7 +226,7 @@ fn what_is_past_its_retention_can_not_be_taken_back() {
 }
 
 #[test]
-fn an_author_or_a_higher_rank_erases() {
+fn only_the_author_or_a_member_of_higher_rank_can_erase() {
     let mut engine = plain();
     let by_carol = post(&mut engine, CAROL, "carol");
     let by_bob = post(&mut engine, BOB, "bob");
@@ -233,13 +238,17 @@ fn an_author_or_a_higher_rank_erases() {
     assert_eq!(erase(BOB, by_alice), Refusal::Outranked);
     assert_eq!(erase(DAVE, Seq(3)), Refusal::NoSuchEntry);
     let (_, signals) = done(engine.erase(BOB, GROUP, by_carol, at(9)));
-    let hearers = vec![ALICE, CAROL, DAVE];
-    assert_eq!(signals, [(BOB, 5, Event::MessageErase { seq: by_carol }, hearers)]);
+    let others = vec![ALICE, CAROL, DAVE];
+    assert_eq!(signals, [(BOB, 5, Event::MessageErase { seq: by_carol }, others)]);
     assert_eq!(read(&engine, DAVE, by_carol), (String::new(), None, Some(BOB)));
     let again = |by| move |e: &mut Engine| e.erase(by, GROUP, by_carol, at(9));
     assert_eq!(refused(&mut engine, again(CAROL)), Refusal::AlreadyErased);
-    assert_eq!(refused(&mut engine, again(DAVE)), Refusal::NotAuthor, "a right comes first");
-    // The rank that the author has now: Bob is an admin no more, and then no member.
+    assert_eq!(
+        refused(&mut engine, again(DAVE)),
+        Refusal::NotAuthor,
+        "the right to erase comes first"
+    );
+    // What counts is the rank that the author has now. Bob is an admin like Carol until he leaves.
     let _ = engine.set_rank(ALICE, GROUP, CAROL, Rank::Admin, at(9)).unwrap();
     let erase = |e: &mut Engine| e.erase(CAROL, GROUP, by_bob, at(9));
     assert_eq!(refused(&mut engine, erase), Refusal::Outranked);
@@ -251,26 +260,26 @@ fn an_author_or_a_higher_rank_erases() {
 }
 
 #[test]
-fn an_erased_text_is_gone_from_memory_and_from_every_later_snapshot() {
+fn an_erased_text_is_freed_and_is_in_no_later_snapshot() {
     let mut engine = plain();
     let text: Arc<str> = "a secret".into();
     let held = Arc::downgrade(&text);
     let seq = engine.post(CAROL, GROUP, text, at(5)).unwrap().value;
-    // It lies in a block that is closed, and a snapshot shares it.
+    // The entry is in a full block of the log, which a clone of the engine shares.
     for _ in 0..100 {
         let _ = engine.post(DAVE, GROUP, "x", at(5)).unwrap();
     }
-    let snapshot = engine.clone();
+    let clone = engine.clone();
     let _ = engine.erase(BOB, GROUP, seq, at(9)).unwrap();
-    assert!(held.upgrade().is_some(), "the snapshot was taken before");
-    drop(snapshot);
+    assert!(held.upgrade().is_some(), "the older clone holds it");
+    drop(clone);
     assert!(held.upgrade().is_none());
     assert!(!serde_json::to_string(&engine).unwrap().contains("secret"));
     assert_eq!(engine.check(), Ok(()));
 }
 
 #[test]
-fn speech_has_quotas_of_its_own() {
+fn mute_unmute_edit_and_erase_have_quotas_of_their_own() {
     let mut engine: Engine = Engine::default();
     let (group, user, until) = (GROUP, BOB, None);
     let _ = engine.create(ALICE, GROUP, at(0)).unwrap();
@@ -290,9 +299,9 @@ fn speech_has_quotas_of_its_own() {
     }
 }
 
-/// The group's own `HistoryAccess` decides what an admin may erase, too.
+/// The group's `HistoryAccess` also limits what an admin can erase.
 #[test]
-fn an_admin_erases_nothing_that_they_may_not_read() {
+fn an_admin_cannot_erase_an_entry_that_they_may_not_read() {
     let mut engine = plain();
     let seq = post(&mut engine, CAROL, "before");
     let _ = engine.join(STRANGER, GROUP, at(6)).unwrap();

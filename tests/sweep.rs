@@ -1,9 +1,12 @@
 //! How many index entries of dissolved groups may wait for the sweep.
 //!
-//! A dissolution leaves the index entries of its members behind. Such an entry is stale. Each command
-//! looks at a bounded number of entries and removes the stale ones (rule 20). For the memory to be
-//! bounded by what is in use, the stale entries in these scripts must never outnumber the most
-//! memberships that were alive at once, and the whole index must stay below twice that number.
+//! The index lists the groups of each user. When a group is dissolved, the index entries of its
+//! members stay and are stale. The sweep removes stale entries: each command looks at a bounded
+//! number of entries.
+//!
+//! Each test sends a script of commands and notes the largest number of memberships that existed at
+//! once. The stale entries must never exceed that number, and the whole index must never exceed
+//! twice that number. So memory is bounded by what is in use.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -13,50 +16,52 @@ use disband::{Config, Engine, Farewell, Group, Quotas, Timestamp};
 
 const NOW: Timestamp = Timestamp(1_000);
 
-/// The members of a group that stays. The sweep looks at their entries in each round, in vain.
+/// The members of a group that stays. The sweep looks at their entries in each round and removes
+/// none.
 const STAYING: u64 = 400;
 
-/// The members of a group that is filled and dissolved, over and over. Many, so that nearly every
-/// command is one that adds an entry.
+/// The members of a group that is filled and dissolved again and again. They are many, so that
+/// nearly every command adds an entry.
 const PASSING: u64 = 150;
 
-/// Between ids below the first one or above the last one.
+/// How far a new id is below the lowest id or above the highest.
 const STEP: u64 = 1 << 40;
 
-/// Steps through all numbers of 64 bits, far from one another.
+/// Adding this again and again, wrapping around, gives distinct ids spread over all 64-bit numbers.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Commands of each script. `SWEEP=2000000` sends more of them.
+/// How many commands each script sends. `SWEEP=2000000` sends two million instead of 300,000.
 fn commands() -> u64 {
     env::var("SWEEP").map_or(300_000, |number| number.parse().unwrap())
 }
 
-/// The sweep goes through the users in ascending order, from a cursor. Each user who joins here gets
-/// an id just past the cursor, so the next command looks at that entry, which is live, and goes past
-/// it. Soon after, the group is dissolved, and the entry is stale, but behind the cursor.
+/// The sweep goes through the users in ascending order, from a cursor. Each user who joins here
+/// gets an id just past the cursor. The next command looks at their entry, which is not stale, and
+/// moves the cursor past it. Soon after, the group is dissolved. The entry is stale now, but it is
+/// behind the cursor.
 #[test]
-fn joins_just_ahead_of_the_cursor_do_not_keep_the_sweep_from_its_work() {
+fn entries_made_just_ahead_of_the_cursor_are_swept() {
     let most = [2, 3, 4, 6].map(|looks| {
         let ids = SweepModel { looks, ..SweepModel::default() };
-        (format!("a guess of {looks} looks for each command"), run(ids))
+        (format!("ids ahead of the cursor, if a command looks at {looks} entries"), run(ids))
     });
     assert_bounded(&most);
 }
 
 #[test]
-fn joins_of_users_with_ever_higher_ids_are_swept() {
+fn entries_of_users_with_ascending_ids_are_swept() {
     let mut ids = 0..;
     assert_bounded(&[("ascending ids".into(), run(move || ids.next().unwrap()))]);
 }
 
 #[test]
-fn joins_of_users_with_ever_lower_ids_are_swept() {
+fn entries_of_users_with_descending_ids_are_swept() {
     let mut ids = (0..u64::MAX).rev();
     assert_bounded(&[("descending ids".into(), run(move || ids.next().unwrap()))]);
 }
 
 #[test]
-fn joins_of_users_with_scattered_ids_are_swept() {
+fn entries_of_users_with_scattered_ids_are_swept() {
     let mut nth = 0_u64;
     let ids = move || {
         nth += 1;
@@ -67,11 +72,11 @@ fn joins_of_users_with_scattered_ids_are_swept() {
 
 /// Chooses the ids of the users who join.
 trait Ids {
-    /// A user who has not been used.
+    /// An id that was not used before.
     fn next(&mut self) -> u64;
-    /// A command is about to be sent.
+    /// Called before each command.
     fn before_command(&mut self) {}
-    /// The group that was filled last was dissolved.
+    /// Called after a group was dissolved.
     fn after_dissolution(&mut self) {}
 }
 
@@ -81,18 +86,18 @@ impl<F: FnMut() -> u64> Ids for F {
     }
 }
 
-/// The most that were counted at once in the course of a script.
+/// The largest numbers that a script reached at any time.
 struct Most {
     unswept: u64,
     memberships: u64,
-    /// Of both together: the size of the index. Were all groups dissolved at that moment, so many
-    /// entries would wait.
+    /// The size of the index: unswept entries and memberships together. If all groups were
+    /// dissolved at that moment, this many entries would be unswept.
     entries: u64,
-    /// The commands sent when `unswept` went past `memberships` for the first time.
+    /// How many commands came before the one that made `unswept` exceed `memberships`.
     exceeded_after: Option<u64>,
 }
 
-/// Fills a group that stays, and then fills and dissolves another, over and over.
+/// Fills a group that stays. Then fills and dissolves another group, again and again.
 fn run(mut ids: impl Ids) -> Most {
     let config = Config { quotas: Quotas::UNLIMITED, tombstone_ms: 0, ..Config::default() };
     let mut engine: Engine<u64, u64> = Engine::new(config);
@@ -128,8 +133,8 @@ fn assert_bounded(most: &[(String, Most)]) {
     let lines = most.iter().map(|(script, most)| {
         let Most { unswept, memberships, entries, exceeded_after } = most;
         format!(
-            "{script}: at most {unswept} entries waited and {memberships} memberships were alive, \
-             {entries} entries were in the index; exceeded after {exceeded_after:?} of {} commands",
+            "{script}: at most {unswept} unswept entries, {memberships} memberships, \
+             {entries} entries in the index; exceeded after {exceeded_after:?} of {} commands",
             commands(),
         )
     });
@@ -140,36 +145,37 @@ fn assert_bounded(most: &[(String, Most)]) {
     assert!(most.iter().all(|(_, most)| bounded(most)), "\n{report}");
 }
 
-/// Where the cursor of the sweep is, as far as a user who knows the code can tell.
+/// Where the cursor of the sweep is, as a user who knows the code could guess.
 #[derive(Default)]
 struct SweepModel {
+    /// How many entries each command is assumed to look at.
     looks: u32,
-    /// Under each user whether their entry is stale.
+    /// For each user whether their entry is stale.
     entries: BTreeMap<u64, bool>,
     cursor: Option<u64>,
     stale: u64,
-    /// The members of both groups, those of the group that stays first.
+    /// The members of both groups. Those of the group that stays come first.
     live: Vec<u64>,
-    /// The last of the ids that were taken at no particular place.
+    /// Counts up by [`GOLDEN`], for ids that do not depend on the cursor.
     scattered: u64,
 }
 
 impl SweepModel {
-    /// The entry that the sweep looks at next, if the round is not at its end.
+    /// The entry that the sweep looks at next, or `None` at the end of a round.
     fn ahead(&self) -> Option<(u64, bool)> {
         let from = self.cursor.map_or(Bound::Unbounded, Bound::Excluded);
         self.entries.range((from, Bound::Unbounded)).next().map(|(user, stale)| (*user, *stale))
     }
 
-    /// The middle of the first gap past the cursor.
+    /// An unused id: the middle of the first gap past the cursor.
     fn just_ahead(&self) -> u64 {
         let mut low = self.cursor.unwrap_or(0);
         let above = (Bound::Excluded(low), Bound::Unbounded);
         let mut next = self.entries.range(above).map(|(user, _)| *user).chain([u64::MAX]);
         loop {
-            let high = next.next().expect("there is room for another id");
+            let high = next.next().expect("no unused id is left past the cursor");
             if high - low > 1 {
-                // Steps leave room for more below the first id and above the last.
+                // Below the lowest id and above the highest, a step leaves room for more ids.
                 return match (low, high) {
                     (0, _) => high - STEP.min(high / 2),
                     (_, u64::MAX) => low + STEP.min((high - low) / 2),
@@ -194,7 +200,7 @@ impl Ids for SweepModel {
         user
     }
 
-    /// What the command sweeps.
+    /// Imitates what the sweep does during the next command.
     fn before_command(&mut self) {
         for _ in 0..self.looks {
             if self.stale > 0 {

@@ -1,4 +1,4 @@
-//! What people read: in logs, in errors, in a debugger.
+//! Texts for people: log lines, error messages and `Debug` output.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ mod common;
 use common::{ALICE, BOB, GROUP, at, unlimited};
 
 #[test]
-fn a_command_is_a_line_for_a_log() {
+fn a_command_is_displayed_as_one_log_line_without_its_texts() {
     let (by, user, group) = (ALICE, BOB, GROUP);
     let line = |command: Command<UserId, GroupId>| command.to_string();
     let message: Arc<str> = "not for the log".into();
@@ -67,7 +67,7 @@ fn a_command_is_a_line_for_a_log() {
 }
 
 #[test]
-fn a_refusal_says_why() {
+fn a_refusal_is_displayed_with_its_reason() {
     let text = |refusal: Refusal<UserId>| refusal.to_string();
     let kicked = Absence::Kicked { by: ALICE, at: at(7) };
     assert_eq!(text(Refusal::TooFast { retry_at: at(9) }), "too fast: come again at 9");
@@ -97,14 +97,14 @@ fn a_refusal_says_why() {
 }
 
 #[test]
-fn a_rank_has_the_name_that_it_is_written_as() {
+fn a_rank_serialises_as_its_name() {
     for rank in [Rank::Member, Rank::Admin, Rank::Owner] {
         assert_eq!(serde_json::to_value(rank).unwrap(), rank.name());
     }
 }
 
 #[test]
-fn what_is_no_key_is_refused() {
+fn only_32_lower_case_hexadecimal_digits_are_a_signal_key() {
     let key = SignalKey(0xff);
     assert_eq!("000000000000000000000000000000ff".parse(), Ok(key));
     assert_eq!(key.to_string().parse(), Ok(key));
@@ -123,28 +123,28 @@ fn what_is_no_key_is_refused() {
 }
 
 #[test]
-fn what_was_expected_of_an_id_is_said() {
+fn the_error_of_a_malformed_id_says_what_was_expected() {
     let error = serde_json::from_str::<UserId>("7").unwrap_err().to_string();
     assert!(error.contains("expected an id as a string of decimal digits"), "{error}");
     let error = "007".parse::<GroupId>().unwrap_err().to_string();
     assert_eq!(error, "an id is a number below 2^64 in plain decimal digits");
 }
 
-/// What may hold a million shows how many; an audience shows whom.
+/// An audience is the users that a signal is for. It is printed in full.
 #[test]
-fn a_debugger_shows_what_matters() {
+fn debug_output_of_large_types_is_a_summary_except_for_audiences() {
     let mut engine = Engine::new(unlimited());
     let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
     let _ = engine.join(BOB, GROUP, at(2)).unwrap();
-    let said = engine.post(BOB, GROUP, "hello", at(3)).unwrap().signals.remove(0);
+    let signal = engine.post(BOB, GROUP, "hello", at(3)).unwrap().signals.remove(0);
     let all = format!("{engine:?}");
     assert!(all.contains("instance: 0") && all.contains("memberships: 2"), "{all}");
     let group = format!("{:?}", engine.group(&GROUP).unwrap());
     assert_eq!(group, "Group { owner: UserId(1), version: 2, members: 2, entries: 1, .. }");
     let history = engine.history(&BOB, &GROUP, disband::Page::newest(9), at(4)).unwrap();
     assert_eq!(format!("{history:?}"), "History { range: 0..1, .. }");
-    assert_eq!(format!("{:?}", said.audience), "{UserId(1)}");
-    assert_eq!(format!("{:?}", said.audience.iter()), "Recipients { left: 1, .. }");
+    assert_eq!(format!("{:?}", signal.audience), "{UserId(1)}");
+    assert_eq!(format!("{:?}", signal.audience.iter()), "Recipients { left: 1, .. }");
     let left = engine.leave(ALICE, GROUP, at(5)).unwrap().value;
     let left = format!("{left:?}");
     assert!(left.contains("members: 2, entries: 1"), "{left}");

@@ -1,4 +1,4 @@
-//! The wire, to the byte.
+//! The JSON of replies and frames (`disband::wire`), byte for byte.
 
 use disband::{
     Absence, CommandResult, Config, Engine, Farewell, GroupId, GroupOptions, Limit, OwnerExit,
@@ -19,7 +19,7 @@ fn assert_refusal(refusal: Refusal<UserId>, expected: &str) {
 }
 
 #[test]
-fn refusals() {
+fn a_refusal_has_exactly_this_json() {
     let at = Timestamp(900);
     assert_refusal(
         Refusal::TooFast { retry_at: Timestamp(3_500) },
@@ -157,7 +157,7 @@ fn refusals() {
 }
 
 #[test]
-fn successes() {
+fn a_reply_of_success_has_exactly_this_json() {
     let reply = |result: &CommandResult<_, UserId, GroupId>| {
         serde_json::to_string(&wire::reply(result, NOW)).unwrap()
     };
@@ -173,7 +173,7 @@ fn successes() {
 }
 
 #[test]
-fn successes_of_authority_and_accounts() {
+fn replies_of_moderation_and_leave_all_have_exactly_this_json() {
     use disband::Command::*;
     let mut engine = Engine::new(Config { quotas: Quotas::UNLIMITED, ..Config::default() });
     let mut reply = |command| {
@@ -220,7 +220,7 @@ fn successes_of_authority_and_accounts() {
 }
 
 #[test]
-fn frames() {
+fn a_frame_has_exactly_this_json() {
     let config =
         Config { instance: 0xa1ce_a2ac_677a_e978, quotas: Quotas::UNLIMITED, ..Config::default() };
     let mut engine = Engine::new(config);
@@ -259,17 +259,17 @@ fn frames() {
         ]
     );
     let _ = engine.create(ALICE, GroupId(2), NOW).unwrap();
-    let mut said = engine.add(ALICE, GroupId(2), BOB, NOW).unwrap().signals;
+    let mut later = engine.add(ALICE, GroupId(2), BOB, NOW).unwrap().signals;
     let _ = engine.post(BOB, GroupId(2), "hi", NOW).unwrap();
-    said.extend(engine.edit(BOB, GroupId(2), Seq(0), "hello", Timestamp(1_001)).unwrap().signals);
-    said.extend(engine.erase(ALICE, GroupId(2), Seq(0), NOW).unwrap().signals);
-    said.extend(engine.mute(ALICE, GroupId(2), BOB, None, NOW).unwrap().signals);
+    later.extend(engine.edit(BOB, GroupId(2), Seq(0), "hello", Timestamp(1_001)).unwrap().signals);
+    later.extend(engine.erase(ALICE, GroupId(2), Seq(0), NOW).unwrap().signals);
+    later.extend(engine.mute(ALICE, GroupId(2), BOB, None, NOW).unwrap().signals);
     let until = Some(Timestamp(9_000));
-    said.extend(engine.mute(ALICE, GroupId(2), BOB, until, NOW).unwrap().signals);
-    said.extend(engine.unmute(ALICE, GroupId(2), BOB, NOW).unwrap().signals);
+    later.extend(engine.mute(ALICE, GroupId(2), BOB, until, NOW).unwrap().signals);
+    later.extend(engine.unmute(ALICE, GroupId(2), BOB, NOW).unwrap().signals);
     let farewell = Farewell { note: Some("moved".into()), successor: Some(GroupId(8)) };
-    said.extend(engine.dissolve(ALICE, GroupId(2), farewell, NOW).unwrap().signals);
-    let frames: Vec<String> = said
+    later.extend(engine.dissolve(ALICE, GroupId(2), farewell, NOW).unwrap().signals);
+    let frames: Vec<String> = later
         .iter()
         .map(|signal| serde_json::to_string(&wire::Frame::from(signal)).unwrap())
         .collect();

@@ -1,5 +1,5 @@
-//! Ids that count how often they are compared and cloned, and a function that counts what a call
-//! does. The counts are the same on every machine.
+//! Ids that count how often they are compared and cloned, and a function that counts the
+//! comparisons, clones and allocations of one call. The counts are the same on every machine.
 
 #![allow(unreachable_pub, dead_code, reason = "each test uses a part of this")]
 
@@ -14,7 +14,7 @@ thread_local! {
     static CLONED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// An id that counts its comparisons, of any kind, and its clones.
+/// Defines an id type that counts its clones and its comparisons of any kind.
 macro_rules! counted_id {
     ($name:ident, $compared:ident) => {
         #[derive(Debug)]
@@ -55,7 +55,7 @@ macro_rules! counted_id {
 counted_id!(User, USERS_COMPARED);
 counted_id!(Group, GROUPS_COMPARED);
 
-/// What is counted of a call, in the order of [`COLUMNS`].
+/// The counts of one call, in the order of [`COLUMNS`].
 pub type Counts = [u64; 6];
 
 pub const COLUMNS: [&str; 6] = [
@@ -67,7 +67,7 @@ pub const COLUMNS: [&str; 6] = [
     "allocations freed",
 ];
 
-/// Calls `run` and counts what it does. What it returns is dropped later, and so not counted.
+/// Calls `run` and counts what the call does. Dropping the returned value is not counted.
 pub fn count<T>(run: impl FnOnce() -> T) -> (T, Counts) {
     let before = [USERS_COMPARED.get(), GROUPS_COMPARED.get(), CLONED.get()];
     let mut result = None;
@@ -79,7 +79,7 @@ pub fn count<T>(run: impl FnOnce() -> T) -> (T, Counts) {
     (result.unwrap(), counts)
 }
 
-/// The larger of the two, column by column.
+/// The larger of the two counts in each column.
 pub fn larger(one: Counts, other: Counts) -> Counts {
     std::array::from_fn(|column| one[column].max(other[column]))
 }
