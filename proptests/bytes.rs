@@ -1,5 +1,5 @@
-//! Bytes that anybody might hand in, and what must hold of whatever they turn out to be: what the
-//! fuzzer runs, and what the tests run again on the inputs that it found.
+//! Reads any bytes as a snapshot or as commands, and checks what must hold for every input. The
+//! fuzzer runs this on new inputs. The tests run it again on the inputs that the fuzzer kept.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
@@ -13,23 +13,24 @@ use serde_json::json;
 
 use crate::model::Model;
 use crate::sight::{
-    Done, GROUPS, Step, USERS, answer, assert_stats, sight, sight_of_model, told, value,
+    EngineResult, GROUPS, Step, USERS, answer, assert_stats, model_signal, value, view,
+    view_of_model,
 };
 
-/// How far some bytes got on their way to being an engine.
+/// How far bytes get when they are read as a snapshot.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Depth {
-    /// They are not even of the form of a snapshot.
+    /// They do not deserialise.
     Unread,
-    /// They are, but break a rule.
+    /// They deserialise, but break a rule.
     Broken(SnapshotError<UserId, GroupId>),
-    /// They are an engine, and commands were carried out on it.
+    /// They are a valid engine, and commands were run on it.
     Engine,
 }
 
-/// Reads bytes as a snapshot: after the first of them, they are JSON, or postcard, or numbers to fill
-/// in where a snapshot has some. An engine that comes of them is whole, is written and read back the
-/// same, and stays whole whatever is done to it.
+/// Reads bytes as a snapshot. The first byte says what the others are: JSON, postcard, or numbers
+/// from which [`Script`] makes a snapshot. If the snapshot is a valid engine, checks that it can be
+/// written and read back, and that every invariant still holds after further commands.
 pub fn snapshot(bytes: &[u8]) -> Depth {
     let Some((form, bytes)) = bytes.split_first() else { return Depth::Unread };
     let read: Option<Snapshot<UserId, GroupId>> = match form % 4 {
@@ -42,25 +43,28 @@ pub fn snapshot(bytes: &[u8]) -> Depth {
         Ok(engine) => engine,
         Err(broken) => return Depth::Broken(broken),
     };
-    assert_restarts(&engine);
+    assert_round_trips(&engine);
     exercise(&mut engine);
     Depth::Engine
 }
 
-/// Written and read back, in both forms, it is the same to the byte.
-fn assert_restarts(engine: &Engine) -> Engine {
+/// Writes the engine as JSON and as postcard, and reads both back. Checks that both copies equal
+/// the engine, also as bytes. Returns one of the copies.
+fn assert_round_trips(engine: &Engine) -> Engine {
     assert_eq!(engine.check(), Ok(()));
     let (json, bytes) =
         (serde_json::to_string(engine).unwrap(), postcard::to_stdvec(engine).unwrap());
-    let one: Engine = serde_json::from_str(&json).unwrap();
-    let other: Engine = postcard::from_bytes(&bytes).unwrap();
-    assert_eq!((&one, &other), (engine, engine));
-    assert_eq!(serde_json::to_string(&other).unwrap(), json);
-    assert_eq!(postcard::to_stdvec(&one).unwrap(), bytes);
-    one
+    let from_json: Engine = serde_json::from_str(&json).unwrap();
+    let from_postcard: Engine = postcard::from_bytes(&bytes).unwrap();
+    assert_eq!((&from_json, &from_postcard), (engine, engine));
+    assert_eq!(serde_json::to_string(&from_postcard).unwrap(), json);
+    assert_eq!(postcard::to_stdvec(&from_json).unwrap(), bytes);
+    from_json
 }
 
-/// Every command by some of those who are there and a stranger, around the times that matter.
+/// Runs commands of every kind on clones of the engine, at four times from 0 to `u64::MAX`. In up
+/// to four groups, the owner and one other member send them (a stranger, if there is no other
+/// member). In a group that does not exist, a stranger sends them.
 fn exercise(engine: &mut Engine) {
     let (stranger, nowhere) = (UserId(u64::MAX), GroupId(u64::MAX));
     let mut groups: Vec<(GroupId, UserId, UserId)> = Vec::new();
@@ -75,10 +79,10 @@ fn exercise(engine: &mut Engine) {
         for (group, owner, user) in groups.clone() {
             let next = engine.group(&group).map_or(Seq(0), |group| group.next_seq());
             for command in one_of_each(owner, group, user, next) {
-                let done = engine.apply(command, now);
+                let result = engine.apply(command, now);
                 assert_eq!(
-                    serde_json::to_value(wire::reply(&done, now)).unwrap()["ok"],
-                    done.is_ok()
+                    serde_json::to_value(wire::reply(&result, now)).unwrap()["ok"],
+                    result.is_ok()
                 );
             }
             for reader in [owner, user, stranger] {
@@ -96,9 +100,10 @@ fn exercise(engine: &mut Engine) {
         let _ = engine.set_config(config).unwrap();
         assert_eq!(engine.check(), Ok(()));
     }
-    assert_eq!(&before, engine);
+    assert_eq!(&before, engine, "commands on a clone do not change the original");
 }
 
+/// At least one command of each kind. `next` is the number of the next log entry.
 fn one_of_each(
     owner: UserId,
     group: GroupId,
@@ -136,66 +141,70 @@ fn one_of_each(
 }
 
 /// Reads bytes as a configuration and commands with times, and runs them on the engine and on the
-/// model. Restarts, sweeps, batches, previews, charges and changes of the configuration come in
-/// between. All bytes are valid input. Hands each result to `look`.
-pub fn commands(bytes: &[u8], mut look: impl FnMut(&Done)) {
+/// model. Between the commands come restarts from a snapshot, sweeps of the index, batches,
+/// previews, charges of the rate limit alone, and changes of the configuration. All bytes are valid
+/// input. Calls `on_result` with the result of each single command after the setup.
+pub fn commands(bytes: &[u8], mut on_result: impl FnMut(&EngineResult)) {
     let mut script = Script::new(bytes);
     let Some(config) = script.config() else { return };
     let mut engine = Engine::new(config);
     let mut model = Model::new(config);
-    for command in script.founding().unwrap_or_default() {
-        let done = engine.apply(command.clone(), script.now);
-        assert_eq!(answer(&done), model.apply(command, script.now));
+    for command in script.setup().unwrap_or_default() {
+        let result = engine.apply(command.clone(), script.now);
+        assert_eq!(answer(&result), model.apply(command, script.now));
     }
     while let Some(kind) = script.byte() {
         match kind % 24 {
-            0 => engine = assert_restarts(&engine),
+            0 => engine = assert_round_trips(&engine),
             1 => engine.sweep(usize::from(kind / 24)),
             2 => {
                 let batch: Vec<Step> = (0..1 + kind / 24).map_while(|_| script.step()).collect();
                 let commands: Vec<_> = batch.into_iter().map(|(command, _)| command).collect();
                 let before = engine.clone();
-                let done = engine.apply_all(commands.clone(), script.now);
-                if done.is_err() {
+                let result = engine.apply_all(commands.clone(), script.now);
+                if result.is_err() {
                     assert_eq!((&before, before.stats()), (&engine, engine.stats()));
                 }
-                let ours = done.map(|all| {
+                let result = result.map(|all| {
                     let values: Vec<_> = all.value.iter().map(value).collect();
-                    (values, all.signals.iter().map(told).collect())
+                    (values, all.signals.iter().map(model_signal).collect())
                 });
-                assert_eq!(ours, model.apply_all(commands, script.now));
+                assert_eq!(result, model.apply_all(commands, script.now));
             }
             4 => {
                 let Some(new) = script.config() else { break };
-                // In one of four cases the instance number is the script's, and mostly refused.
-                let own = kind / 24 % 4 != 3;
-                let instance = if own { model.config.instance } else { new.instance };
+                // In three of four cases the instance number stays. Otherwise it comes from the
+                // script, and the engine refuses it if it differs.
+                let keeps_instance = kind / 24 % 4 != 3;
+                let instance = if keeps_instance { model.config.instance } else { new.instance };
                 let new = Config { instance, ..new };
                 assert_eq!(engine.set_config(new).map(drop), model.set_config(new));
             }
             5 => {
                 let Some((command, now)) = script.step() else { break };
                 let (kind, actor, group) = (command.kind(), command.actor(), command.group());
-                let ours = engine.charge(kind, actor, group, now);
-                assert_eq!(ours, model.charge(kind, *actor, group.copied(), now));
+                let result = engine.charge(kind, actor, group, now);
+                assert_eq!(result, model.charge(kind, *actor, group.copied(), now));
             }
             _ => {
                 let Some((command, now)) = script.step() else { break };
                 let preview = (kind % 24 == 3).then(|| engine.preview(command.clone(), now));
-                let done = engine.apply(command.clone(), now);
-                assert!(preview.is_none_or(|preview| preview == done));
-                assert_eq!(answer(&done), model.apply(command, now));
-                look(&done);
+                let result = engine.apply(command.clone(), now);
+                assert!(preview.is_none_or(|preview| preview == result));
+                assert_eq!(answer(&result), model.apply(command, now));
+                on_result(&result);
             }
         }
-        assert_eq!(sight(&engine, script.now), sight_of_model(&model, script.now));
+        assert_eq!(view(&engine, script.now), view_of_model(&model, script.now));
         assert_stats(engine.stats(), &model);
         assert_eq!(engine.check(), Ok(()));
     }
 }
 
-/// A configuration and steps, read off bytes: few users, groups and small numbers, that they may
-/// meet.
+/// Makes a configuration, commands, times and snapshots from bytes. There are few users, few groups
+/// and small numbers, so that the commands affect one another.
+///
+/// The methods return `None` at the end of the bytes.
 struct Script<'a> {
     bytes: &'a [u8],
     now: Timestamp,
@@ -212,11 +221,12 @@ impl<'a> Script<'a> {
         Some(*byte)
     }
 
+    /// A number below `most`.
     fn below(&mut self, most: u64) -> Option<u64> {
         Some(u64::from(self.byte()?) % most)
     }
 
-    /// A number, or in every other case none.
+    /// Nothing or a number below `most`, each in about half of the cases.
     fn maybe(&mut self, most: u64) -> Option<Option<u64>> {
         let number = self.below(2 * most)?;
         Some(number.checked_sub(most))
@@ -261,9 +271,9 @@ impl<'a> Script<'a> {
         Some(Quota::Limited(Rate { cells, per_ms, burst }))
     }
 
-    /// For each group a byte that says whether it is there from the start, with its options, three
-    /// members and an admin: a group made of nothing but luck would seldom come that far.
-    fn founding(&mut self) -> Option<Vec<Command<UserId, GroupId>>> {
+    /// Commands that create most of the groups at the start. Each group gets options, an owner, two
+    /// plain members and an admin. Random commands alone would seldom make such groups.
+    fn setup(&mut self) -> Option<Vec<Command<UserId, GroupId>>> {
         let mut commands = Vec::new();
         for id in 0..GROUPS {
             if self.below(4)? == 0 {
@@ -317,7 +327,7 @@ impl<'a> Script<'a> {
         self.below(6).map(Seq)
     }
 
-    /// The clock mostly goes on; now and then it stands still, jumps or goes back.
+    /// The clock goes on in about half of the cases. Otherwise it stands still, jumps or goes back.
     fn tick(&mut self) -> Option<Timestamp> {
         let byte = self.byte()?;
         let now = self.now.0;
@@ -378,7 +388,8 @@ impl<'a> Script<'a> {
         Some((command, now))
     }
 
-    /// Mostly a small number, at times one at a bound.
+    /// Mostly a small number. Seldom 2^63 (the largest counter in a snapshot), one more, or one of
+    /// the two largest numbers.
     fn number(&mut self) -> Option<u64> {
         Some(match self.byte()? {
             255 => u64::MAX,
@@ -389,7 +400,8 @@ impl<'a> Script<'a> {
         })
     }
 
-    /// Up to `most` numbers from `start` on, ascending but for one time in 64.
+    /// Up to `most` ascending numbers above `start`. One number in 64 is not larger than the one
+    /// before it: a list that is not ascending breaks a rule of snapshots.
     fn ascending(&mut self, start: u64, most: u64) -> Option<Vec<u64>> {
         let mut last = start;
         (0..self.below(most + 1)?)
@@ -405,18 +417,18 @@ impl<'a> Script<'a> {
             .collect()
     }
 
-    /// What is due here, or one time in 64 whatever number comes.
-    fn or_any(&mut self, due: u64) -> Option<u64> {
-        if self.below(64)? == 63 { self.number() } else { Some(due) }
+    /// Mostly `valid`. One time in 64 another number, which may break a rule.
+    fn or_any(&mut self, valid: u64) -> Option<u64> {
+        if self.below(64)? == 63 { self.number() } else { Some(valid) }
     }
 
-    /// A value of the form of a snapshot. Whether it is one, the numbers decide.
+    /// JSON that deserialises as a snapshot. Its numbers may break the rules for snapshots.
     fn snapshot(&mut self) -> Option<serde_json::Value> {
         let config = self.config()?;
         let mut stint = 1;
         let mut groups = Vec::new();
         for id in self.ascending(0, 3)? {
-            groups.push(json!([id.to_string(), self.group_of(&mut stint)?]));
+            groups.push(json!([id.to_string(), self.group_value(&mut stint)?]));
         }
         let mut tombstones = Vec::new();
         for id in self.ascending(20, 4)? {
@@ -430,7 +442,8 @@ impl<'a> Script<'a> {
             tombstones.push(json!([id, {"by": by, "at": at, "farewell": farewell}]));
         }
         let mut cells = Vec::new();
-        // A snapshot has its cells in the order of the operations, and then of the users.
+        // A cell is the stored state of one rate limit. A snapshot lists the cells by operation and
+        // then by user.
         for operation in ["create", "join", "leave", "post", "leave_all", "add", "erase"] {
             let quotas = &config.quotas;
             let quota = if operation == "leave" { quotas.leave } else { quotas.join };
@@ -442,7 +455,7 @@ impl<'a> Script<'a> {
                 let group = self.maybe(4)?.map(|id| id.to_string());
                 let key = json!({"user": user.to_string(), "group": group, "operation": operation});
                 let cell = u128::from(self.number()?) << (self.byte()? % 64);
-                // A `Value` has no larger number than this.
+                // A `Value` cannot hold a larger number than `u64::MAX`.
                 cells.push(json!([key, u64::try_from(cell).unwrap_or(u64::MAX)]));
             }
         }
@@ -452,10 +465,12 @@ impl<'a> Script<'a> {
         }))
     }
 
-    fn group_of(&mut self, stint: &mut u64) -> Option<serde_json::Value> {
+    /// The JSON of a group. `stint` is the next free stint (the id of one unbroken membership).
+    fn group_value(&mut self, stint: &mut u64) -> Option<serde_json::Value> {
         let options = self.options()?;
         let mut users = self.ascending(0, 5)?;
         users.insert(0, 0);
+        // Stints need not ascend with the users: the mask changes their order.
         let mask = self.below(8)?;
         let members: Vec<(u64, u64)> =
             (0..).zip(&users).map(|(at, user)| (*user, *stint + (at ^ mask))).collect();
@@ -469,7 +484,8 @@ impl<'a> Script<'a> {
         }
         admins.sort();
         let bans = self.sanctions(30)?;
-        // A member can be muted, so these users may be members.
+        // A member can be muted but not banned. So the muted users may be members, and the banned
+        // users (from 30 on) are not.
         let mutes = self.sanctions(0)?;
         let mut departures = Vec::new();
         for user in self.ascending(0, 2)? {
@@ -504,7 +520,7 @@ impl<'a> Script<'a> {
         }))
     }
 
-    /// Bans or mutes of a few users from `start` on.
+    /// The JSON of bans or mutes of a few users above `start`.
     fn sanctions(&mut self, start: u64) -> Option<Vec<serde_json::Value>> {
         let mut sanctions = Vec::new();
         for user in self.ascending(start, 3)? {

@@ -1,4 +1,4 @@
-//! What the fuzzer found worth keeping, run again.
+//! Runs the inputs that the fuzzer kept (`fuzz/corpus`) again.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::bytes::{self, Depth};
 use crate::reach::Reached;
 
-/// The inputs of a target, in the order of their names.
+/// The inputs of a fuzz target, in the order of their file names.
 fn corpus(target: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let mut paths: Vec<_> =
@@ -16,9 +16,9 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
     paths.into_iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// All that can be wrong with a snapshot once it is of the right form. What is derived is made anew
-/// when one is read, so it can't be wrong.
-const WRONG: [&str; 17] = [
+/// Every error that a snapshot can have if it deserialises. Derived data is not part of a snapshot:
+/// it is rebuilt, so it cannot have an error. `_` stands for an id.
+const ERRORS: [&str; 17] = [
     "the groups are not strictly ascending",
     "the tombstones are not strictly ascending",
     "the rate cells are not strictly ascending",
@@ -39,7 +39,7 @@ const WRONG: [&str; 17] = [
 ];
 
 #[test]
-fn snapshots() {
+fn the_snapshot_corpus_reaches_every_error_and_valid_engines() {
     let mut reached: BTreeMap<String, u64> = BTreeMap::new();
     for bytes in corpus("snapshot") {
         let depth = match bytes::snapshot(&bytes) {
@@ -54,17 +54,17 @@ fn snapshots() {
         *reached.entry(depth).or_default() += 1;
     }
     println!("{reached:#?}");
-    for depth in WRONG.into_iter().chain(["Unread", "Engine"]) {
-        assert!(reached.contains_key(depth), "no input comes to: {depth}");
+    for depth in ERRORS.into_iter().chain(["Unread", "Engine"]) {
+        assert!(reached.contains_key(depth), "no input reaches: {depth}");
     }
-    assert_eq!(reached.len(), WRONG.len() + 2, "there is one more: list it");
+    assert_eq!(reached.len(), ERRORS.len() + 2, "an error is missing from ERRORS");
 }
 
 #[test]
-fn commands() {
+fn the_commands_corpus_reaches_every_refusal_and_every_result() {
     let mut reached = Reached::default();
     for bytes in corpus("commands") {
-        bytes::commands(&bytes, |done| reached.count(done));
+        bytes::commands(&bytes, |result| reached.count(result));
     }
     println!("{reached:?}");
     reached.assert_all();

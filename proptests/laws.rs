@@ -1,4 +1,10 @@
-//! The laws of groups, memberships and signals.
+//! Properties of groups, memberships and signals, tested with random commands.
+//!
+//! - A *stint* is one unbroken membership of one user in one group, and the id of that membership.
+//! - The *staff* of a group is its owner and its admins.
+//! - In a *quiet* group, only the staff hears of plain members joining and leaving.
+//! - The *audience* of a signal is the users the signal is for.
+//! - A *tombstone* is what is remembered of a dissolved group for a while.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,42 +16,43 @@ use disband::{
 };
 use proptest::prelude::*;
 
-use crate::model::{Model, Said};
+use crate::model::{Model, ModelEntry};
 use crate::sight::{
-    Done, Step, answer, assert_stats, groups, is_of_message, is_of_plain_member, said, sight,
-    sight_of_model, told, users, value,
+    EngineResult, Step, answer, assert_stats, groups, is_about_message, is_about_plain_member,
+    model_entries, model_signal, users, value, view, view_of_model,
 };
 use crate::world::{
-    Turn, change_of_limits, command, config, options, run, steps, stints, take, turns, unlimited,
-    user,
+    Turn, change_of_limits, command, config, options, run, run_turn, steps, stints, turns,
+    unlimited, user,
 };
 
 proptest! {
     #[test]
-    fn the_engine_does_what_the_model_does(config in config(), turns in turns(60)) {
+    fn the_engine_matches_the_model(config in config(), turns in turns(60)) {
         assert_same(config, &turns);
     }
 
     #[test]
-    fn a_charge_alone_leaves_what_a_refused_command_leaves(config in config(), steps in steps(60)) {
+    fn charging_for_a_refused_command_gives_the_same_state(config in config(), steps in steps(60)) {
         run(config, &steps, |before, (command, now), result, after| {
             let mut charged = before.clone();
             let (kind, actor, group) = (command.kind(), command.actor(), command.group());
-            let done = charged.charge(kind, actor, group, *now);
+            let charge = charged.charge(kind, actor, group, *now);
             match result {
                 Err(Refusal::TooFast { retry_at }) => {
-                    assert_eq!(done, Err(Refusal::TooFast { retry_at: *retry_at }));
+                    assert_eq!(charge, Err(Refusal::TooFast { retry_at: *retry_at }));
                     assert_eq!((&charged, charged.stats()), (before, before.stats()));
                 }
                 Err(_) => {
-                    assert_eq!(done, Ok(()));
+                    assert_eq!(charge, Ok(()));
                     assert_eq!(&charged, after, "{command}");
                     assert_eq!(charged.stats().tombstones, after.stats().tombstones);
-                    // The limit on groups per user sweeps what it counts.
-                    let swept = charged.stats().unswept == after.stats().unswept;
-                    assert!(swept || config.limits.groups_per_user.is_some());
+                    // With a limit on groups per user, the command also removes the user's index
+                    // entries of dissolved groups.
+                    let same_sweep = charged.stats().unswept == after.stats().unswept;
+                    assert!(same_sweep || config.limits.groups_per_user.is_some());
                 }
-                Ok(_) => assert_eq!(done, Ok(())),
+                Ok(_) => assert_eq!(charge, Ok(())),
             }
             assert_eq!(charged.check(), Ok(()));
         });
@@ -56,7 +63,7 @@ proptest! {
         let mut engine: Engine = Engine::new(config);
         for turn in turns {
             let before = engine.clone();
-            take(&mut engine, &turn);
+            run_turn(&mut engine, &turn);
             let limits = engine.config().limits;
             let stats = (before.stats(), engine.stats());
             assert_growth(limits.memberships_total, stats.0.memberships, stats.1.memberships);
@@ -73,13 +80,13 @@ proptest! {
     }
 
     #[test]
-    fn a_refusal_changes_nothing_a_host_can_see_and_emits_nothing(
+    fn a_refused_command_changes_nothing_a_host_can_see(
         config in config(), steps in steps(60)
     ) {
         run(config, &steps, |before, (_, now), result, after| {
-            // That a refusal carries no signals, its type says.
+            // A refusal has no field for signals, so only the state is compared.
             if result.is_err() {
-                assert_eq!(sight(before, *now), sight(after, *now));
+                assert_eq!(view(before, *now), view(after, *now));
             }
             if let Err(Refusal::TooFast { .. }) = result {
                 assert_eq!(before, after);
@@ -99,8 +106,8 @@ proptest! {
             for stint in old.difference(&new) {
                 assert!(ended.insert(stint.2), "{stint:?} ended twice");
             }
-            // The stints that ended are those that the result names, and no others.
-            let gone: BTreeSet<Stint> = old.difference(&new).map(|stint| stint.2).collect();
+            // The result names exactly the stints that ended.
+            let just_ended: BTreeSet<Stint> = old.difference(&new).map(|stint| stint.2).collect();
             let mut named: Vec<Stint> = Vec::new();
             match result.as_ref().map(|outcome| &outcome.value) {
                 Ok(Reply::Departed(departure)) => named.extend(stints_ended(departure)),
@@ -111,15 +118,15 @@ proptest! {
                 Ok(Reply::Dissolved(group)) => named.extend(group.group().members().map(|m| m.1)),
                 _ => {}
             }
-            assert_eq!(gone.len(), named.len());
-            assert_eq!(gone, named.into_iter().collect());
+            assert_eq!(just_ended.len(), named.len());
+            assert_eq!(just_ended, named.into_iter().collect());
         });
         let alive: BTreeSet<Stint> = stints(&last).into_iter().map(|stint| stint.2).collect();
         prop_assert_eq!(begun.difference(&ended).copied().collect::<BTreeSet<_>>(), alive);
     }
 
     #[test]
-    fn an_owner_s_leave_kicks_every_other_member_once_and_leaves_nothing_to_read(
+    fn a_dissolution_kicks_every_other_member_once_and_removes_the_history(
         config in unlimited(), steps in steps(80)
     ) {
         run(config, &steps, |before, (command, now), result, after| {
@@ -132,13 +139,13 @@ proptest! {
             let (owner, id) = (command.actor(), command.group().unwrap());
             let members: Vec<UserId> = before.group(id).unwrap().members().map(|m| *m.0).collect();
 
-            let heard: Vec<_> = outcome
+            let kicked: Vec<_> = outcome
                 .deliveries()
                 .filter(|(_, signal)| matches!(signal.event, Event::MemberKick { .. }))
                 .map(|(user, _)| *user)
                 .collect();
             let others: Vec<_> = members.iter().copied().filter(|user| user != owner).collect();
-            assert_eq!(heard, others);
+            assert_eq!(kicked, others);
             let [kick, purge] = &outcome.signals[..] else { panic!("{:?}", outcome.signals) };
             assert_eq!((&kick.from, &kick.event), (owner, &Event::MemberKick { by: *owner }));
             let farewell = match command {
@@ -165,7 +172,7 @@ proptest! {
     }
 
     #[test]
-    fn leave_and_kick_end_the_same_in_either_order_and_one_succeeds(
+    fn the_first_of_a_leave_and_a_kick_ends_the_membership_and_the_second_is_refused(
         config in unlimited(), steps in steps(60), user in user()
     ) {
         let engine = run(config, &steps, |_, _, _, _| {});
@@ -179,12 +186,12 @@ proptest! {
                 let mut engine = engine.clone();
                 let mut results = [None, None];
                 for is_kick in [kick_first, !kick_first] {
-                    let done = if is_kick {
+                    let result = if is_kick {
                         engine.kick(by, id, user, now).map(|_| ())
                     } else {
                         engine.leave(user, id, now).map(|_| ())
                     };
-                    results[usize::from(is_kick)] = Some(done);
+                    results[usize::from(is_kick)] = Some(result);
                 }
                 (results, stints(&engine), engine.group(&id).unwrap().version())
             };
@@ -202,47 +209,47 @@ proptest! {
 
     #[test]
     fn a_late_leave_never_ends_a_newer_stint(config in unlimited(), steps in steps(60)) {
-        // Every stint there ever was is named again at the end, by whoever had it.
+        // At the end, each user sends a leave for each of their stints that is over.
         let mut all = BTreeSet::new();
         let engine = run(config, &steps, |_, _, _, after| all.extend(stints(after)));
         let (now, alive) = (steps.last().unwrap().1, stints(&engine));
         for (group, user, stint) in all.difference(&alive) {
             let mut engine = engine.clone();
-            let before = sight(&engine, now);
+            let before = view(&engine, now);
             let late = engine.leave_stint(*user, *group, *stint, now).map(|_| ());
             prop_assert!(late.is_err());
             if engine.group(group).is_some_and(|group| group.contains(user)) {
                 prop_assert_eq!(late, Err(Refusal::NotMember(Absence::StintOver)));
             }
-            prop_assert_eq!(sight(&engine, now), before);
+            prop_assert_eq!(view(&engine, now), before);
         }
     }
 
     #[test]
-    fn groups_of_agrees_with_the_groups_at_every_point_of_a_sweep(
+    fn groups_of_matches_the_groups_at_every_point_of_a_sweep(
         config in unlimited(), steps in steps(80)
     ) {
         let agrees = |engine: &Engine| {
             for user in users() {
-                let mut walked: Vec<(Stint, GroupId)> = engine
+                let mut expected: Vec<(Stint, GroupId)> = engine
                     .groups()
                     .filter_map(|(id, group)| Some((group.stint(&user)?, *id)))
                     .collect();
-                walked.sort();
+                expected.sort();
                 let listed: Vec<_> = engine.groups_of(&user).map(|(id, s)| (s, *id)).collect();
-                assert_eq!(listed, walked);
+                assert_eq!(listed, expected);
             }
         };
         let mut engine = run(config, &steps, |_, _, _, after| agrees(after));
-        let (before, waiting) = (engine.clone(), engine.stats().unswept);
+        let (before, stale) = (engine.clone(), engine.stats().unswept);
         for _ in 0..1_000 {
             engine.sweep(1);
             agrees(&engine);
             prop_assert_eq!(engine.check(), Ok(()));
         }
-        prop_assert_eq!(engine.stats().unswept, 0, "{} waited", waiting);
-        prop_assert_eq!(&before, &engine, "a sweep touches derived data alone");
-        // And what waits changes no future answer.
+        prop_assert_eq!(engine.stats().unswept, 0, "{} entries were stale", stale);
+        prop_assert_eq!(&before, &engine, "a sweep only changes derived data");
+        // Index entries that wait for the sweep do not change the result of any later command.
         let now = steps.last().unwrap().1;
         for (command, _) in &steps {
             let (mut one, mut other) = (before.clone(), engine.clone());
@@ -251,37 +258,38 @@ proptest! {
     }
 
     #[test]
-    fn a_clone_is_unmoved_by_what_follows(
+    fn later_commands_do_not_change_a_clone_or_an_audience(
         config in config(), steps in steps(80), at in any::<prop::sample::Index>()
     ) {
         let cut = at.index(steps.len());
         let mut engine = run(config, &steps[..cut], |_, _, _, _| {});
         let now = steps[cut].1;
-        let (clone, seen) = (engine.clone(), sight(&engine, now));
+        let (clone, seen) = (engine.clone(), view(&engine, now));
         let mut audiences = Vec::new();
         for (command, now) in &steps[cut..] {
             if let Ok(outcome) = engine.apply(command.clone(), *now) {
-                let heard: Vec<_> = outcome.deliveries().map(|(user, _)| *user).collect();
-                audiences.push((outcome, heard));
+                let recipients: Vec<_> = outcome.deliveries().map(|(user, _)| *user).collect();
+                audiences.push((outcome, recipients));
             }
         }
-        prop_assert_eq!(sight(&clone, now), seen);
+        prop_assert_eq!(view(&clone, now), seen);
         prop_assert_eq!(clone.check(), Ok(()));
-        for (outcome, heard) in audiences {
-            prop_assert_eq!(outcome.deliveries().map(|(user, _)| *user).collect::<Vec<_>>(), heard);
+        for (outcome, recipients) in audiences {
+            let recipients_now: Vec<_> = outcome.deliveries().map(|(user, _)| *user).collect();
+            prop_assert_eq!(recipients_now, recipients);
         }
     }
 
     #[test]
     fn the_same_commands_give_the_same_bytes(config in config(), steps in steps(80)) {
-        // Once as a server runs them, as data; once as a replica does, by method, with snapshots
-        // taken and signals kept, which makes it copy where the first one did not.
+        // The first engine gets the commands as data. The second gets them as method calls, while
+        // clones of it are kept, so it must copy what it changes. It also sweeps more often.
         let mut first: Engine = Engine::new(config);
         let mut second: Engine = Engine::new(config);
-        let mut kept = Vec::new();
+        let mut clones = Vec::new();
         for (command, now) in steps {
             let one = first.apply(command.clone(), now);
-            kept.push(second.clone());
+            clones.push(second.clone());
             let other = by_method(&mut second, command, now);
             prop_assert_eq!(postcard::to_stdvec(&one).unwrap(), postcard::to_stdvec(&other).unwrap());
             prop_assert_eq!(serde_json::to_string(&one).unwrap(), serde_json::to_string(&other).unwrap());
@@ -292,14 +300,17 @@ proptest! {
     }
 
     #[test]
-    fn a_version_never_repeats_and_shows_every_gap(config in unlimited(), steps in steps(80)) {
+    fn versions_grow_by_one_and_a_new_group_does_not_reuse_them(
+        config in unlimited(), steps in steps(80)
+    ) {
         let mut last: BTreeMap<GroupId, u64> = BTreeMap::new();
         let mut keys = BTreeSet::new();
         run(config, &steps, |before, _, result, after| {
             let Ok(outcome) = result else { return };
             for signal in &outcome.signals {
                 assert!(keys.insert(signal.key), "{} was used before", signal.key);
-                let counts = !is_of_message(&signal.event) && !is_for_staff(before, signal);
+                // Signals about messages and signals for the staff repeat the current version.
+                let counts = !is_about_message(&signal.event) && !is_for_staff(before, signal);
                 let seen = last.entry(signal.group).or_default();
                 assert_eq!(signal.version, *seen + u64::from(counts));
                 *seen = signal.version;
@@ -308,7 +319,7 @@ proptest! {
                 match (before.group(&id), after.group(&id)) {
                     (None, Some(new)) => {
                         let used = last.insert(id, new.version()).unwrap_or_default();
-                        assert!(new.version() > used, "created anew past every version before");
+                        assert!(new.version() > used, "a version is used again");
                         assert_eq!(Some(Stint(new.version())), new.stint(new.owner()));
                     }
                     (_, Some(group)) => assert_eq!(group.version(), last[&id]),
@@ -324,7 +335,7 @@ proptest! {
             for (id, group) in after.groups() {
                 let owners = group.members().filter(|m| group.rank(m.0) == Some(Rank::Owner));
                 assert_eq!(owners.map(|m| m.0).collect::<Vec<_>>(), [group.owner()]);
-                // And nobody becomes one unannounced.
+                // A signal announces each change of the owner.
                 if let Some(old) = before.group(id).filter(|old| old.owner() != group.owner()) {
                     let signals = result.iter().flat_map(|outcome| &outcome.signals);
                     let mut changes = signals.filter(|signal| signal.group == *id).filter(|signal| {
@@ -338,7 +349,7 @@ proptest! {
     }
 
     #[test]
-    fn nobody_acts_on_an_equal_or_a_higher_rank(config in unlimited(), steps in steps(80)) {
+    fn a_user_cannot_act_on_an_equal_or_higher_rank(config in unlimited(), steps in steps(80)) {
         run(config, &steps, |before, (command, _), result, _| {
             let (by, group, user) = match command {
                 Command::Kick { by, group, user }
@@ -414,23 +425,23 @@ proptest! {
         let now = steps.last().unwrap().1;
         let before = (engine.clone(), engine.stats());
         let result = engine.apply_all(batch.clone(), now);
-        let ours = result.as_ref().map_err(Clone::clone).map(|all| {
+        let all = result.as_ref().map_err(Clone::clone).map(|all| {
             let values: Vec<_> = all.value.iter().map(value).collect();
-            (values, all.signals.iter().map(told).collect())
+            (values, all.signals.iter().map(model_signal).collect())
         });
-        prop_assert_eq!(ours, model.apply_all(batch, now));
-        prop_assert_eq!(sight(&engine, now), sight_of_model(&model, now));
+        prop_assert_eq!(all, model.apply_all(batch, now));
+        prop_assert_eq!(view(&engine, now), view_of_model(&model, now));
         prop_assert_eq!(engine.check(), Ok(()));
         if result.is_err() {
-            prop_assert_eq!(before, (engine.clone(), engine.stats()), "the very same state");
+            prop_assert_eq!(before, (engine.clone(), engine.stats()), "must not change");
         }
     }
 
     #[test]
-    fn no_entry_past_its_age_or_from_before_the_reader_s_stint_is_read(
+    fn a_member_cannot_read_expired_entries_or_entries_from_before_their_stint(
         config in unlimited(), steps in steps(80), later in 0..3_000u64
     ) {
-        // When each entry was posted, in terms of the stints begun until then.
+        // For each entry, the highest stint that had begun when it was posted.
         let mut posted: BTreeMap<(GroupId, u64), Stint> = BTreeMap::new();
         let mut begun = Stint(0);
         let engine = run(config, &steps, |_, (command, _), result, after| {
@@ -463,7 +474,7 @@ proptest! {
         run(config, &steps, |before, (command, now), result, after| {
             for (id, group) in after.groups() {
                 for (user, _) in group.bans(*now) {
-                    assert!(!group.contains(user), "{user} is in {id}");
+                    assert!(!group.contains(user), "{user} is banned, but is in {id}");
                 }
             }
             let (Command::Join { user, group } | Command::Add { user, group, .. }) = command else {
@@ -476,7 +487,7 @@ proptest! {
     }
 
     #[test]
-    fn in_a_closed_group_nobody_becomes_a_member_but_by_create_and_add(
+    fn users_become_members_of_a_closed_group_only_by_create_and_add(
         config in unlimited(), steps in steps(80)
     ) {
         run(config, &steps, |before, (command, _), _, after| {
@@ -492,14 +503,14 @@ proptest! {
                     (Command::Join { .. }, Some(options)) => {
                         assert_ne!(options.admission, Admission::Closed);
                     }
-                    _ => panic!("{user} is in {id} by {command}"),
+                    _ => panic!("{user} became a member of {id} by {command}"),
                 }
             }
         });
     }
 
     #[test]
-    fn nobody_adds_or_posts_below_the_rank_that_the_options_name(
+    fn a_user_below_the_rank_in_the_options_cannot_add_or_post(
         config in unlimited(), steps in steps(80)
     ) {
         run(config, &steps, |before, (command, _), result, _| {
@@ -514,12 +525,13 @@ proptest! {
     }
 
     #[test]
-    fn whoever_is_muted_posts_and_edits_nothing_until_it_ends(
+    fn a_muted_user_cannot_post_or_edit_until_the_mute_ends(
         config in unlimited(), steps in steps(80)
     ) {
         let mut muted: BTreeMap<(GroupId, UserId), Mute<UserId>> = BTreeMap::new();
         let engine = run(config, &steps, |_, (command, now), result, after| {
-            // A mute that is over may be cleaned, and then it does not hold when the clock goes back.
+            // The engine may have removed a mute that has ended. Then the mute does not hold again
+            // when the clock goes back, so the test forgets it too.
             muted.retain(|_, mute| mute.holds(*now));
             match command {
                 _ if result.is_err() => {}
@@ -562,36 +574,37 @@ proptest! {
     }
 
     #[test]
-    fn nobody_edits_another_s_words_or_erases_those_of_an_equal_or_a_higher_rank(
+    fn a_user_cannot_edit_others_messages_or_erase_those_of_an_equal_or_higher_rank(
         config in unlimited(), steps in steps(80)
     ) {
         run(config, &steps, |before, (command, now), result, after| {
-            let taken_back = match command {
+            let changed = match command {
                 Command::Edit { group, seq, .. } | Command::Erase { group, seq, .. } => {
                     result.is_ok().then_some((*group, *seq))
                 }
                 _ => None,
             };
             let read = |engine: &Engine, reader: &UserId, id: &GroupId| {
-                let history = engine.history(reader, id, Page::newest(u64::MAX), *now).map(said);
-                let by_seq = |said: Said| (said.seq, said);
+                let page = Page::newest(u64::MAX);
+                let history = engine.history(reader, id, page, *now).map(model_entries);
+                let by_seq = |entry: ModelEntry| (entry.seq, entry);
                 history.unwrap_or_default().into_iter().map(by_seq).collect::<BTreeMap<_, _>>()
             };
-            if let Some((id, seq)) = taken_back {
+            if let Some((id, seq)) = changed {
                 let (by, group) = (command.actor(), before.group(&id).unwrap());
                 let author = read(before, by, &id)[&seq].author;
                 let outranks = group.rank(by) > group.rank(&author).max(Some(Rank::Member));
                 let may_erase = matches!(command, Command::Erase { .. }) && outranks;
                 assert!(author == *by || may_erase, "{command}");
             }
-            // No other command changes an entry, and these change no other entry.
+            // No other entry is changed.
             for (id, group) in before.groups() {
                 for (reader, _) in group.members() {
                     let new = read(after, reader, id);
                     for (seq, old) in read(before, reader, id) {
                         let Some(new) = new.get(&seq) else { continue };
                         assert_eq!((new.at, new.author), (old.at, old.author));
-                        assert!(*new == old || taken_back == Some((*id, seq)), "{command}");
+                        assert!(*new == old || changed == Some((*id, seq)), "{command}");
                     }
                 }
             }
@@ -599,10 +612,10 @@ proptest! {
     }
 
     #[test]
-    fn an_erased_text_is_in_no_page_no_snapshot_and_no_later_signal(
+    fn an_erased_or_replaced_text_is_in_no_history_snapshot_or_later_signal(
         config in unlimited(), steps in steps(80)
     ) {
-        // No text is part of another one.
+        // Each text is unique and, because of the full stop, not a part of another one.
         let with_own_text = |(n, (command, now)): (usize, Step)| {
             let message: Arc<str> = format!("text {n}.").into();
             let command = match command {
@@ -618,7 +631,7 @@ proptest! {
         let mut texts: BTreeMap<(GroupId, Seq), Arc<str>> = BTreeMap::new();
         let mut gone: Vec<Arc<str>> = Vec::new();
         run(config, &steps, |_, (command, now), result, after| {
-            let mut written = serde_json::to_string(after).unwrap();
+            let mut everything = serde_json::to_string(after).unwrap();
             if let Ok(outcome) = result {
                 match (command, &outcome.value) {
                     (Command::Post { group, message, .. }, Reply::Posted(seq)) => {
@@ -633,18 +646,18 @@ proptest! {
                     }
                     _ => {}
                 }
-                written += &serde_json::to_string(&outcome.signals).unwrap();
-                written += &format!("{:?}", value(&outcome.value));
+                everything += &serde_json::to_string(&outcome.signals).unwrap();
+                everything += &format!("{:?}", value(&outcome.value));
             }
-            written += &format!("{:?}", sight(after, *now));
+            everything += &format!("{:?}", view(after, *now));
             for text in &gone {
-                assert!(!written.contains(&**text), "{text}");
+                assert!(!everything.contains(&**text), "{text}");
             }
         });
     }
 
     #[test]
-    fn in_a_quiet_group_the_staff_alone_hears_of_a_plain_member_who_comes_or_goes(
+    fn in_a_quiet_group_only_the_staff_hears_of_plain_members_joining_and_leaving(
         config in unlimited(), steps in steps(80)
     ) {
         run(config, &steps, |before, _, result, after| {
@@ -653,11 +666,11 @@ proptest! {
                 if old.options().announce != Announce::Staff {
                     continue;
                 }
-                let heard = |user: &UserId| signal.audience.contains(user);
+                let receives = |user: &UserId| signal.audience.contains(user);
                 let actor = signal.actor();
                 let Some(new) = after.group(&signal.group) else {
-                    // Every member but the owner hears of a dissolution.
-                    assert!(users().all(|user| heard(&user) == (old.contains(&user) && user != *actor)));
+                    // All members except the owner get the signals of a dissolution.
+                    assert!(users().all(|user| receives(&user) == (old.contains(&user) && user != *actor)));
                     continue;
                 };
                 if !is_for_staff(before, signal) {
@@ -667,22 +680,25 @@ proptest! {
                 for user in users() {
                     let is_staff = new.rank(&user) >= Some(Rank::Admin);
                     let adds = matches!(signal.event, Event::MemberJoin { .. }) && user == *actor;
+                    // An added or kicked user also gets the signal.
                     let is_added_or_kicked = user == signal.from && user != *actor;
-                    assert_eq!(heard(&user), is_staff && !adds || is_added_or_kicked);
+                    assert_eq!(receives(&user), is_staff && !adds || is_added_or_kicked);
                 }
             }
         });
     }
 
     #[test]
-    fn a_signal_s_actor_is_who_sent_the_command(config in unlimited(), steps in steps(80)) {
+    fn the_actor_of_a_signal_is_the_user_who_sent_the_command(
+        config in unlimited(), steps in steps(80)
+    ) {
         run(config, &steps, |before, (command, _), result, after| {
             for signal in result.iter().flat_map(|outcome| &outcome.signals) {
                 assert_eq!(signal.actor(), command.actor());
                 if is_for_staff(before, signal) {
                     continue;
                 }
-                // A signal to everybody leaves out nobody but the one who acted.
+                // Any other signal goes to all members. It may leave out only the user who acted.
                 let group = after.group(&signal.group).or(before.group(&signal.group)).unwrap();
                 for (user, _) in group.members() {
                     assert!(signal.audience.contains(user) || user == signal.actor());
@@ -692,7 +708,7 @@ proptest! {
     }
 
     #[test]
-    fn pages_put_together_are_the_whole_history(
+    fn all_pages_together_are_the_whole_history(
         config in unlimited(), steps in steps(80), limit in 1..4u64
     ) {
         let engine = run(config, &steps, |_, _, _, _| {});
@@ -712,7 +728,7 @@ proptest! {
     }
 }
 
-/// Takes the turns with an engine and with a model, and compares all that a host sees of them.
+/// Runs the turns on an engine and on a model. Compares the results and everything a host can see.
 fn assert_same(config: Config, turns: &[Turn]) {
     let mut engine: Engine = Engine::new(config);
     let mut model = Model::new(config);
@@ -721,37 +737,37 @@ fn assert_same(config: Config, turns: &[Turn]) {
         match turn {
             Turn::Command(command, at) => {
                 now = *at;
-                let ours = answer(&engine.apply(command.clone(), now));
-                assert_eq!(ours, model.apply(command.clone(), now), "{command}");
+                let result = answer(&engine.apply(command.clone(), now));
+                assert_eq!(result, model.apply(command.clone(), now), "{command}");
             }
             Turn::Charge(command, at) => {
                 now = *at;
                 let (kind, actor, group) = (command.kind(), command.actor(), command.group());
-                let ours = engine.charge(kind, actor, group, now);
-                assert_eq!(ours, model.charge(kind, *actor, group.copied(), now));
+                let result = engine.charge(kind, actor, group, now);
+                assert_eq!(result, model.charge(kind, *actor, group.copied(), now));
             }
             Turn::Change(change) => {
-                let (before, new) = (engine.clone(), change.of(model.config));
-                let ours = engine.set_config(new).map(drop);
-                assert_eq!(ours, model.set_config(new));
-                assert!(ours.is_ok() || before == engine, "a refused change changes nothing");
+                let (before, new) = (engine.clone(), change.new_config(model.config));
+                let result = engine.set_config(new).map(drop);
+                assert_eq!(result, model.set_config(new));
+                assert!(result.is_ok() || before == engine, "a refused change changes nothing");
             }
         }
-        assert_eq!(sight(&engine, now), sight_of_model(&model, now), "{turn:?}");
+        assert_eq!(view(&engine, now), view_of_model(&model, now), "{turn:?}");
         assert_stats(engine.stats(), &model);
         assert_eq!(engine.check(), Ok(()));
     }
 }
 
-/// A number above its limit may stay and shrink.
+/// A number may not grow above its limit. One that is above a lowered limit may stay or shrink.
 fn assert_growth(max: Option<u64>, before: u64, after: u64) {
-    assert!(after <= before || max.is_none_or(|max| after <= max), "{before} to {after}");
+    assert!(after <= before || max.is_none_or(|max| after <= max), "grew from {before} to {after}");
 }
 
-/// Whether a signal is about a plain member who comes or goes in a quiet group.
+/// Whether a signal says that a plain member of a quiet group joined, left or was kicked.
 fn is_for_staff(before: &Engine, signal: &Signal<UserId, GroupId>) -> bool {
     let group = before.group(&signal.group).unwrap();
-    is_of_plain_member(signal, group.rank(&signal.from))
+    is_about_plain_member(signal, group.rank(&signal.from))
         && group.options().announce == Announce::Staff
 }
 
@@ -764,8 +780,8 @@ fn stints_ended(departure: &Departure<UserId>) -> Vec<Stint> {
     }
 }
 
-/// One group that all users are in from the start and that lasts. So most commands succeed, and
-/// there are many bans, mutes and entries that end, and hold again when the clock goes back.
+/// One group, of which all `users()` are members at the start. Most commands succeed, so there are
+/// many bans, mutes and entries that end, and that hold again when the clock goes back.
 mod in_one_group {
     use super::*;
 
@@ -781,7 +797,7 @@ mod in_one_group {
     }
 
     fn sanctions() -> impl Strategy<Value = Command<UserId, GroupId>> {
-        // Some of these users are never members, so there may be more bans than members.
+        // Some of these users are not members at the start, so there may be more bans than members.
         let (by, user, group) = (admin, || (1..10u64).prop_map(UserId), GROUP);
         prop_oneof![
             6 => (by(), user(), until()).prop_map(move |(by, user, until)| {
@@ -800,11 +816,11 @@ mod in_one_group {
         ]
     }
 
-    fn speech() -> impl Strategy<Value = Command<UserId, GroupId>> {
+    fn messages() -> impl Strategy<Value = Command<UserId, GroupId>> {
         let (user, group) = (|| (0..3u64).prop_map(UserId), GROUP);
         let text = || "[a-c]{0,3}".prop_map(Arc::from);
         let seq = || {
-            // The first entries are the first to expire.
+            // Mostly one of the first entries, because they expire first.
             prop_oneof![3 => (0..6u64).prop_map(Seq), 1 => (0..30u64).prop_map(Seq)]
         };
         prop_oneof![
@@ -815,7 +831,7 @@ mod in_one_group {
                 Command::Edit { author, group, seq, message }
             }),
             4 => (user(), seq()).prop_map(move |(by, seq)| Command::Erase { by, group, seq }),
-            2 => kept().prop_map(move |options| {
+            2 => retentions().prop_map(move |options| {
                 Command::SetOptions { by: OWNER, group, options }
             }),
             1 => user().prop_map(move |user| Command::Leave { user, group, stint: None }),
@@ -826,8 +842,8 @@ mod in_one_group {
         ]
     }
 
-    /// Options with several retentions.
-    fn kept() -> impl Strategy<Value = GroupOptions> {
+    /// Options with random retentions.
+    fn retentions() -> impl Strategy<Value = GroupOptions> {
         let history = prop_oneof![Just(HistoryAccess::FromJoin), Just(HistoryAccess::Full)];
         let entries = prop::option::weighted(0.4, 0..9u64);
         let ms = prop::option::weighted(0.4, 0..400u64);
@@ -840,8 +856,8 @@ mod in_one_group {
         })
     }
 
-    /// The group is founded. Then come these commands and a few changes of the limits, while the
-    /// clock goes on and back.
+    /// The group is created and gets its members. Then come these commands and a few changes of the
+    /// limits, while the clock goes on and back.
     fn turns(
         command: impl Strategy<Value = Command<UserId, GroupId>>,
     ) -> impl Strategy<Value = Vec<Turn>> {
@@ -850,12 +866,12 @@ mod in_one_group {
             let group = GROUP;
             let create = Command::Create { owner: OWNER, group, options: None };
             let user = UserId(1);
-            let founding = [create]
+            let setup = [create]
                 .into_iter()
                 .chain((1..5).map(|id| Command::Join { user: UserId(id), group }))
                 .chain([Command::SetRank { by: OWNER, group, user, rank: Rank::Admin }]);
             let mut turns: Vec<Turn> =
-                founding.map(|command| Turn::Command(command, Timestamp(10_000))).collect();
+                setup.map(|command| Turn::Command(command, Timestamp(10_000))).collect();
             for (command, change, now) in steps {
                 turns.extend(change.map(|change| Turn::Change(Box::new(change))));
                 turns.push(Turn::Command(command, Timestamp(now)));
@@ -866,22 +882,23 @@ mod in_one_group {
 
     proptest! {
         #[test]
-        fn bans_and_mutes_are_those_of_the_model(config in unlimited(), turns in turns(sanctions())) {
+        fn bans_and_mutes_match_the_model(config in unlimited(), turns in turns(sanctions())) {
             assert_same(config, &turns);
         }
 
         #[test]
-        fn what_is_said_is_what_the_model_says(config in unlimited(), turns in turns(speech())) {
+        fn messages_match_the_model(config in unlimited(), turns in turns(messages())) {
             assert_same(config, &turns);
         }
     }
 }
 
-/// Fewer cases of a larger world: members, logs and index entries past what an array holds.
-mod a_crowd {
+/// Fewer cases with larger groups. The engine stores a small collection as an array and a larger
+/// one as a tree. Here the members, the logs and the index are large enough for trees.
+mod large_groups {
     use super::*;
 
-    fn crowded() -> impl Strategy<Value = Command<UserId, GroupId>> {
+    fn large_group_command() -> impl Strategy<Value = Command<UserId, GroupId>> {
         let (user, group) = (|| (0..90u64).prop_map(UserId), || (0..2u64).prop_map(GroupId));
         prop_oneof![
             1 => (group(), prop::option::of(large_options())).prop_map(|(group, options)| {
@@ -892,7 +909,8 @@ mod a_crowd {
             }),
             30 => (user(), group()).prop_map(|(user, group)| Command::Join { user, group }),
             12 => (user(), group(), 1..200u64).prop_map(|(user, group, stint)| {
-                // The owner stays for a while, or no group would ever be large.
+                // The owner names a random stint, which is mostly wrong. Otherwise the groups would
+                // be dissolved before they are large.
                 let stint = (user == UserId(0)).then_some(Stint(stint));
                 Command::Leave { user, group, stint }
             }),
@@ -927,7 +945,7 @@ mod a_crowd {
         (0..150u64).prop_map(Seq)
     }
 
-    /// Retentions of several blocks.
+    /// Options with retentions of up to several blocks of the log.
     fn large_options() -> impl Strategy<Value = GroupOptions> {
         (options(), prop::option::of(0..150u64), prop::option::of(0..400u64)).prop_map(
             |(options, keep_entries, keep_ms)| GroupOptions {
@@ -943,8 +961,8 @@ mod a_crowd {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
         #[test]
-        fn the_engine_does_what_the_model_does(
-            config in unlimited(), commands in prop::collection::vec(crowded(), 700),
+        fn the_engine_matches_the_model(
+            config in unlimited(), commands in prop::collection::vec(large_group_command(), 700),
             message_bytes_total in prop::option::of(100..600u64),
         ) {
             let limits = Limits { message_bytes_total, ..config.limits };
@@ -954,24 +972,28 @@ mod a_crowd {
             let mut snapshots = Vec::new();
             for (now, command) in (1..).zip(commands) {
                 let now = Timestamp(now);
-                let ours = answer(&engine.apply(command.clone(), now));
-                prop_assert_eq!(ours, model.apply(command.clone(), now), "{}", command);
+                let result = answer(&engine.apply(command.clone(), now));
+                prop_assert_eq!(result, model.apply(command.clone(), now), "{}", command);
                 assert_stats(engine.stats(), &model);
                 if now.0.is_multiple_of(100) {
                     prop_assert_eq!(engine.check(), Ok(()));
-                    prop_assert_eq!(sight(&engine, now), sight_of_model(&model, now));
+                    prop_assert_eq!(view(&engine, now), view_of_model(&model, now));
                     snapshots.push((now, engine.clone(), model.clone()));
                 }
             }
             for (now, engine, model) in snapshots {
-                prop_assert_eq!(sight(&engine, now), sight_of_model(&model, now));
+                prop_assert_eq!(view(&engine, now), view_of_model(&model, now));
             }
         }
     }
 }
 
-/// The method that a command stands for.
-fn by_method(engine: &mut Engine, command: Command<UserId, GroupId>, now: Timestamp) -> Done {
+/// Runs a command by calling its method.
+fn by_method(
+    engine: &mut Engine,
+    command: Command<UserId, GroupId>,
+    now: Timestamp,
+) -> EngineResult {
     Ok(match command {
         Command::Create { owner, group, options: None } => {
             engine.create(owner, group, now)?.map(Reply::Created)

@@ -1,4 +1,9 @@
-//! The rate limit against a token bucket in exact fractions, and under clocks that misbehave.
+//! Tests of the rate limit. It is compared with a token bucket in exact fractions, and is run under
+//! clocks that jump and go back.
+//!
+//! A rate allows `burst` commands at once, and then `cells` commands in each `per_ms` milliseconds.
+//! The window of a rate is the time in which an empty allowance refills. A cell is the stored state
+//! of one rate limit.
 
 use std::num::{NonZeroU32, NonZeroU64};
 
@@ -16,7 +21,7 @@ fn rates() -> impl Strategy<Value = Rate> {
     })
 }
 
-/// A leave by a stranger: it is charged, refused, and changes nothing else.
+/// An engine with one group, in which only `leave` has a rate limit.
 fn engine(rate: Rate) -> Engine {
     let quotas = Quotas { leave: Quota::Limited(rate), ..Quotas::UNLIMITED };
     let mut engine = Engine::new(Config { quotas, ..Config::default() });
@@ -24,7 +29,8 @@ fn engine(rate: Rate) -> Engine {
     engine
 }
 
-/// When to come again, if it was too fast.
+/// Sends a leave by a user who is not a member. The engine charges the rate limit, refuses the
+/// command, and changes nothing else. If the command was too fast, returns when to try again.
 fn attempt(engine: &mut Engine, now: u64) -> Result<(), u64> {
     match engine.leave(ALICE, GROUP, Timestamp(now)) {
         Err(Refusal::TooFast { retry_at }) => Err(retry_at.0),
@@ -33,7 +39,8 @@ fn attempt(engine: &mut Engine, now: u64) -> Result<(), u64> {
     }
 }
 
-/// Tokens in units of `1 / per_ms`, so that a millisecond refills exactly `cells` of them.
+/// A token bucket. It counts in units of `1 / per_ms` of a token, so that each millisecond refills
+/// exactly `cells` units.
 struct Bucket {
     rate: Rate,
     tokens: u128,
@@ -66,7 +73,7 @@ fn window(rate: Rate) -> u64 {
 
 proptest! {
     #[test]
-    fn it_admits_what_an_exact_token_bucket_admits(
+    fn the_rate_limit_admits_what_an_exact_token_bucket_admits(
         rate in rates(), ticks in prop::collection::vec(prop_oneof![0..3u64, 0..200u64], 1..100)
     ) {
         let (mut engine, mut bucket, mut now) = (engine(rate), Bucket::full(rate), 0);
@@ -77,7 +84,7 @@ proptest! {
     }
 
     #[test]
-    fn it_refuses_until_retry_at_and_admits_at_it(
+    fn a_command_is_refused_before_retry_at_and_admitted_at_retry_at(
         rate in rates(), moves in prop::collection::vec(-2_000..2_000i64, 1..60)
     ) {
         let mut engine = engine(rate);
@@ -95,11 +102,11 @@ proptest! {
     }
 
     #[test]
-    fn a_clock_that_goes_back_by_a_window_lets_nobody_through_early(
+    fn a_clock_that_goes_back_by_up_to_a_window_admits_no_extra_commands(
         rate in rates(), back in 0.0..1.0f64, sends in 1..12u32
     ) {
-        // Send as much as is admitted, then put the clock back by up to a window: nothing more is
-        // admitted than if it had stood still.
+        // Send some commands, put the clock back by up to a window, and send again: no more are
+        // admitted than if the clock had stood still.
         let mut engine = engine(rate);
         let now = 1_000_000;
         let back = (window(rate) as f64 * back) as u64;
@@ -107,11 +114,11 @@ proptest! {
         prop_assert_eq!(admitted, sends.min(rate.burst.get()));
         let left = rate.burst.get() - admitted;
         let later = (0..=left).filter(|_| attempt(&mut engine, now - back).is_ok()).count() as u32;
-        prop_assert!(later <= left, "{} of {}", later, left);
+        prop_assert!(later <= left, "{} instead of {}", later, left);
     }
 
     #[test]
-    fn a_clock_that_jumped_ahead_and_came_back_shuts_nobody_out_for_long(
+    fn after_a_clock_jumps_ahead_and_back_a_user_waits_at_most_a_window_and_one_command(
         rate in rates(), ahead in prop_oneof![0..10_000u64, 0..10_000_000u64], sends in 1..12u32
     ) {
         let mut engine = engine(rate);
@@ -121,11 +128,11 @@ proptest! {
         }
         let price = rate.per_ms.get().div_ceil(u64::from(rate.cells.get()));
         let wait = attempt(&mut engine, now).map_or_else(|retry_at| retry_at - now, |()| 0);
-        prop_assert!(wait <= window(rate) + price, "{} ms", wait);
+        prop_assert!(wait <= window(rate) + price, "a wait of {} ms", wait);
     }
 
     #[test]
-    fn a_quota_that_changes_counts_as_full_and_one_that_stays_does_not(
+    fn a_changed_quota_starts_full_and_an_unchanged_quota_keeps_its_cells(
         rate in rates(), other in rates(), sends in 1..12u32
     ) {
         let mut engine = engine(rate);
@@ -140,14 +147,14 @@ proptest! {
         };
         let old = engine.config().quotas;
         set_quotas(&mut engine, Quotas { kick: Quota::Limited(other), ..old });
-        prop_assert_eq!(attempt(&mut engine.clone(), now), expected, "the quota is the same");
+        prop_assert_eq!(attempt(&mut engine.clone(), now), expected, "same quota");
 
         let mut limited = engine.clone();
         set_quotas(&mut limited, Quotas { leave: Quota::Limited(other), ..old });
         let full = if other == rate { expected } else { Ok(()) };
         prop_assert_eq!(attempt(&mut limited, now), full);
 
-        // Without a limit nothing is charged, so the quota is full when it comes back.
+        // Without a limit nothing is charged, so the allowance is full when the limit is set again.
         set_quotas(&mut engine, Quotas { leave: Quota::UNLIMITED, ..old });
         for _ in 0..sends {
             prop_assert_eq!(attempt(&mut engine, now), Ok(()));
@@ -158,7 +165,7 @@ proptest! {
     }
 
     #[test]
-    fn live_cells_never_exceed_the_commands_of_two_windows(
+    fn there_are_never_more_cells_than_commands_in_two_windows(
         rate in rates(), ticks in prop::collection::vec((0..300u64, 0..40u64), 1..300)
     ) {
         let mut engine = engine(rate);

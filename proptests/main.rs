@@ -1,4 +1,4 @@
-//! What must always hold, tried on random commands.
+//! Property tests: they run random commands and check rules that must hold after any commands.
 
 #![allow(unreachable_pub)]
 

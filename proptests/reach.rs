@@ -1,5 +1,5 @@
-//! A law about a state that no random command ever reaches would hold for nothing: so what the
-//! random commands reach is counted.
+//! Checks that the random commands get every refusal and every result. Without this check, a
+//! property test could pass because its commands never reach the interesting case.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::Value;
 
-use crate::sight::Done;
+use crate::sight::EngineResult;
 use crate::world::{config, run, steps};
 
-/// Every refusal and every result there is, by the names that serde gives them.
+/// The refusals and the results, by the names that serde gives them.
 const ALL: [&str; 54] = [
     "Err too_fast",
     "Err no_such_group",
@@ -68,7 +68,8 @@ const ALL: [&str; 54] = [
     "Ok erased",
 ];
 
-/// Those whose name says less than what came of them.
+/// The other results. `name` splits bans and `left_all` by what they did, because serde's name does
+/// not say it.
 const MORE: [&str; 6] = [
     "Ok banned a member",
     "Ok banned a stranger",
@@ -78,6 +79,7 @@ const MORE: [&str; 6] = [
     "Ok left_all of many",
 ];
 
+/// The name of a serialised refusal or reply.
 fn name(value: &Value) -> String {
     match value {
         Value::String(name) => name.clone(),
@@ -100,12 +102,12 @@ fn name(value: &Value) -> String {
     }
 }
 
-/// How often each refusal and each result came.
+/// How often each refusal and each result occurred.
 #[derive(Debug, Default)]
 pub struct Reached(BTreeMap<String, u64>);
 
 impl Reached {
-    pub fn count(&mut self, result: &Done) {
+    pub fn count(&mut self, result: &EngineResult) {
         let name = match result {
             Ok(outcome) => format!("Ok {}", name(&serde_json::to_value(&outcome.value).unwrap())),
             Err(refusal) => format!("Err {}", name(&serde_json::to_value(refusal).unwrap())),
@@ -113,14 +115,15 @@ impl Reached {
         *self.0.entry(name).or_default() += 1;
     }
 
-    /// Every one of them, and none that is not listed here.
+    /// Asserts that each name in `ALL` and `MORE` occurred, and no other name.
     #[track_caller]
     pub fn assert_all(&self) {
         for name in ALL.iter().chain(&MORE) {
-            assert!(self.0.contains_key(*name), "{name} was never reached");
+            assert!(self.0.contains_key(*name), "no command got {name}");
         }
         for name in self.0.keys() {
-            assert!(ALL.iter().chain(&MORE).any(|known| known == name), "{name} is new: list it");
+            let mut known = ALL.iter().chain(&MORE);
+            assert!(known.any(|known| known == name), "{name} is not in ALL or MORE");
         }
     }
 }

@@ -1,13 +1,16 @@
-//! All that can be seen of an engine, in the model's terms: what the two are compared by.
+//! What a host can see of an engine, in the types of the model. Tests compare the engine and the
+//! model by it.
 
 use disband::{
     Ban, Command, CommandResult, Departure, Dissolved, Engine, Event, GroupId, GroupOptions,
     History, Mute, Page, Rank, Refusal, Reply, Sanction, Signal, Stats, Stint, Timestamp, UserId,
 };
 
-use crate::model::{self, Answer, Model, Said, Told, Value};
+use crate::model::{self, Answer, Model, ModelEntry, ModelSignal, Value};
 
-pub type Done = CommandResult<Reply<UserId, GroupId>, UserId, GroupId>;
+/// The result of a command of the engine.
+pub type EngineResult = CommandResult<Reply<UserId, GroupId>, UserId, GroupId>;
+/// A command and its time.
 pub type Step = (Command<UserId, GroupId>, Timestamp);
 
 pub const USERS: u64 = 5;
@@ -21,10 +24,12 @@ pub fn groups() -> impl Iterator<Item = GroupId> {
     (0..GROUPS).map(GroupId)
 }
 
-pub fn told(signal: &Signal<UserId, GroupId>) -> Told {
+/// A signal of the engine in the model's form. Its audience (the users the signal is for) becomes a
+/// list.
+pub fn model_signal(signal: &Signal<UserId, GroupId>) -> ModelSignal {
     let to: Vec<UserId> = signal.audience.iter().copied().collect();
     let backwards: Vec<UserId> = signal.audience.iter().rev().copied().collect();
-    assert!(to.iter().rev().eq(&backwards), "an audience walks the same both ways");
+    assert!(to.iter().rev().eq(&backwards), "an audience has the same order from both ends");
     assert_eq!(signal.audience.len(), to.len());
     assert_eq!(signal.audience.iter().len(), to.len());
     assert_eq!(signal.audience.is_empty(), to.is_empty());
@@ -33,32 +38,34 @@ pub fn told(signal: &Signal<UserId, GroupId>) -> Told {
     }
     let actor = *signal.actor();
     let Signal { key, group, from, version, event, .. } = signal.clone();
-    Told { key, group, from, actor, version, event, to }
+    ModelSignal { key, group, from, actor, version, event, to }
 }
 
-/// Whether an event is about a message: its signal has no version of its own.
-pub fn is_of_message(event: &Event<UserId>) -> bool {
+/// Whether an event is about a message. Such a signal repeats the group's current version.
+pub fn is_about_message(event: &Event<UserId>) -> bool {
     use Event::{MessageEdit, MessageErase, MessagePost};
     matches!(event, MessagePost { .. } | MessageEdit { .. } | MessageErase { .. })
 }
 
-/// Whether a signal is about somebody of no rank before, or of the lowest, who comes or goes.
-pub fn is_of_plain_member(signal: &Signal<UserId, GroupId>, before: Option<Rank>) -> bool {
+/// Whether a signal says that a plain member (of rank `Member`) joined, left or was kicked.
+/// `before` is the rank of that user before the command, `None` if they were not a member.
+pub fn is_about_plain_member(signal: &Signal<UserId, GroupId>, before: Option<Rank>) -> bool {
     let is_move = match signal.event {
         Event::MemberJoin { .. } | Event::MemberLeave => true,
-        // In a dissolution the kick is from the owner, who also kicks.
+        // In a dissolution, the kick is from and by the owner.
         Event::MemberKick { by } => by != signal.from,
         _ => false,
     };
     is_move && before.is_none_or(|rank| rank == Rank::Member)
 }
 
-pub fn said(history: History<'_, UserId>) -> Vec<Said> {
+/// The entries of a page of history in the model's form.
+pub fn model_entries(history: History<'_, UserId>) -> Vec<ModelEntry> {
     assert_eq!(history.len(), history.clone().count());
     let oldest_first: Vec<_> = history.clone().rev().collect();
-    let said: Vec<_> = history.collect();
-    assert!(said.iter().rev().eq(&oldest_first), "a history reads the same both ways");
-    let write = |(seq, entry): (disband::Seq, &disband::Entry<UserId>)| Said {
+    let entries: Vec<_> = history.collect();
+    assert!(entries.iter().rev().eq(&oldest_first), "a history has the same order from both ends");
+    let copy = |(seq, entry): (disband::Seq, &disband::Entry<UserId>)| ModelEntry {
         seq,
         at: entry.at,
         author: entry.author,
@@ -66,13 +73,13 @@ pub fn said(history: History<'_, UserId>) -> Vec<Said> {
         edited: entry.edited(),
         erased_by: entry.erased_by().copied(),
     };
-    said.into_iter().map(write).collect()
+    entries.into_iter().map(copy).collect()
 }
 
 fn dissolved(dissolved: &Dissolved<UserId>) -> Value {
     Value::Dissolved {
         members: dissolved.group().members().map(|(user, stint)| (*user, stint)).collect(),
-        log: said(dissolved.history()).into_iter().rev().collect(),
+        log: model_entries(dissolved.history()).into_iter().rev().collect(),
     }
 }
 
@@ -85,6 +92,7 @@ fn departed(departure: &Departure<UserId>) -> Value {
     }
 }
 
+/// A reply of the engine in the model's form.
 pub fn value(reply: &Reply<UserId, GroupId>) -> Value {
     match reply {
         Reply::Created(stint)
@@ -110,22 +118,22 @@ pub fn value(reply: &Reply<UserId, GroupId>) -> Value {
     }
 }
 
-/// A result in the model's terms.
-pub fn answer(result: &Done) -> Answer {
+/// A result of the engine in the model's form.
+pub fn answer(result: &EngineResult) -> Answer {
     let outcome = result.as_ref().map_err(Clone::clone)?;
-    Ok((value(&outcome.value), outcome.signals.iter().map(told).collect()))
+    Ok((value(&outcome.value), outcome.signals.iter().map(model_signal).collect()))
 }
 
-/// All that a host can see, at a time.
+/// All that a host can see at one time.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sight {
-    groups: Vec<SeenGroup>,
-    histories: Vec<Result<Vec<Said>, Refusal<UserId>>>,
+pub struct View {
+    groups: Vec<GroupView>,
+    histories: Vec<Result<Vec<ModelEntry>, Refusal<UserId>>>,
     groups_of: Vec<Vec<(GroupId, Stint)>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct SeenGroup {
+struct GroupView {
     id: GroupId,
     owner: UserId,
     version: u64,
@@ -134,34 +142,42 @@ struct SeenGroup {
     ranks: Vec<Option<Rank>>,
     bans: Vec<(UserId, Ban<UserId>)>,
     mutes: Vec<(UserId, Mute<UserId>)>,
+    /// The number of entries in the log, including expired ones that are not dropped yet.
     entries: u64,
     next_seq: u64,
-    past: Vec<(UserId, Timestamp, Option<UserId>)>,
+    /// Memberships that have ended: the user, the time, and who kicked them.
+    departures: Vec<(UserId, Timestamp, Option<UserId>)>,
 }
 
-fn seen<'a>(
+fn copied<'a>(
     sanctions: impl Iterator<Item = (&'a UserId, &'a Sanction<UserId>)>,
 ) -> Vec<(UserId, Sanction<UserId>)> {
     sanctions.map(|(user, sanction)| (*user, sanction.clone())).collect()
 }
 
-pub fn sight(engine: &Engine, now: Timestamp) -> Sight {
-    let read = |(user, group)| engine.history(&user, &group, Page::newest(u64::MAX), now).map(said);
-    Sight {
+/// What a host can see of an engine.
+pub fn view(engine: &Engine, now: Timestamp) -> View {
+    let page = Page::newest(u64::MAX);
+    let read = |(user, group)| engine.history(&user, &group, page, now).map(model_entries);
+    View {
         groups: engine
             .groups()
-            .map(|(id, group)| SeenGroup {
+            .map(|(id, group)| GroupView {
                 id: *id,
                 owner: *group.owner(),
                 version: group.version(),
                 members: group.members().map(|(user, stint)| (*user, stint)).collect(),
                 options: *group.options(),
                 ranks: users().map(|user| group.rank(&user)).collect(),
-                bans: seen(group.bans(now)),
-                mutes: seen(group.mutes(now)),
+                bans: copied(group.bans(now)),
+                mutes: copied(group.mutes(now)),
                 entries: group.log_len(),
                 next_seq: group.next_seq().0,
-                past: group.departures().iter().map(|p| (p.user, p.at, p.kicked_by)).collect(),
+                departures: group
+                    .departures()
+                    .iter()
+                    .map(|p| (p.user, p.at, p.kicked_by))
+                    .collect(),
             })
             .collect(),
         histories: readers().map(read).collect(),
@@ -171,23 +187,24 @@ pub fn sight(engine: &Engine, now: Timestamp) -> Sight {
     }
 }
 
-pub fn sight_of_model(model: &Model, now: Timestamp) -> Sight {
-    Sight {
+/// The same of a model.
+pub fn view_of_model(model: &Model, now: Timestamp) -> View {
+    View {
         groups: model
             .groups
             .iter()
-            .map(|(id, group)| SeenGroup {
+            .map(|(id, group)| GroupView {
                 id: *id,
                 owner: group.owner,
                 version: group.version,
                 members: group.members.iter().map(|(user, m)| (*user, m.stint)).collect(),
                 options: group.options,
                 ranks: users().map(|user| model::rank(group, user)).collect(),
-                bans: seen(group.bans.iter().filter(|(_, ban)| ban.holds(now))),
-                mutes: seen(group.mutes.iter().filter(|(_, mute)| mute.holds(now))),
+                bans: copied(group.bans.iter().filter(|(_, ban)| ban.holds(now))),
+                mutes: copied(group.mutes.iter().filter(|(_, mute)| mute.holds(now))),
                 entries: group.log.len() as u64,
                 next_seq: group.next_seq,
-                past: group.past.iter().map(|p| (p.user, p.at, p.kicked_by)).collect(),
+                departures: group.departures.iter().map(|p| (p.user, p.at, p.kicked_by)).collect(),
             })
             .collect(),
         histories: readers().map(|(user, group)| model.history(user, group, now)).collect(),
@@ -195,11 +212,12 @@ pub fn sight_of_model(model: &Model, now: Timestamp) -> Sight {
     }
 }
 
+/// Every pair of a user and a group.
 fn readers() -> impl Iterator<Item = (UserId, GroupId)> {
     users().flat_map(|user| groups().map(move |group| (user, group)))
 }
 
-/// The numbers that a model can know: all but what waits for the sweep.
+/// Compares all statistics except `unswept` (stale index entries): the model has no index.
 pub fn assert_stats(stats: Stats, model: &Model) {
     assert_eq!(stats.groups, model.groups.len() as u64);
     assert_eq!(

@@ -1,15 +1,17 @@
-//! Every sequence of commands by three users, up to a length: each command in each state that the
-//! shorter ones lead to, compared with the model and with the laws of signals.
+//! Runs every sequence of commands by three users, up to a length. It runs each command in each
+//! state that the shorter sequences reach, compares the engine with the model, and checks the rules
+//! for signals.
 //!
-//! There are two worlds. In one of them users come to two groups and go. In the other one the
-//! members of a group speak and take back what they said. One world with all commands would have
-//! too many states to search.
+//! There are two kinds of worlds. In one, users join and leave two groups. In the other, the
+//! members of one group post, edit, erase and mute. One kind with all commands would have too many
+//! states to search.
 //!
-//! States that differ only in their counters lead to the same places, so the search follows one of
-//! them. Every edge is run on the engine and on the model.
+//! States that differ only in their counters have the same future, so the search continues from one
+//! of them. An edge is one command (or another step) in one state. Every edge is run on the engine
+//! and on the model.
 //!
-//! `SMALL_WORLDS=7 cargo test --release --test properties small_worlds -- --nocapture` goes to
-//! sequences of seven.
+//! `SMALL_WORLDS=7 cargo test --release --test properties small_worlds -- --nocapture` searches
+//! sequences of up to seven commands.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
@@ -21,26 +23,31 @@ use disband::{
 
 use crate::model::{self, Group, Model};
 use crate::sight::{
-    Done, answer, assert_stats, is_of_message, is_of_plain_member, sight, sight_of_model,
+    EngineResult, answer, assert_stats, is_about_message, is_about_plain_member, view,
+    view_of_model,
 };
 
-/// How long the sequences are, unless the option says otherwise.
+/// The length of the sequences if the variable `SMALL_WORLDS` is not set.
 const LENGTH: usize = 5;
 
-/// All that has a term ends after so many milliseconds; the clock goes on by as many.
+/// How long bans, mutes, tombstones and entries last unless they last for ever, in milliseconds.
+/// [`Step::Wait`] moves the clock on by one term. A tombstone is what is remembered of a dissolved
+/// group for a while.
 const TERM: u64 = 1_000;
 
-/// A kind of world: what may be done in it, and where it starts.
+/// A kind of world: how it starts, and which commands are run in it.
 struct Kind {
     name: &'static str,
-    /// The first one holds at the start. If there are two, the host may change to the other one.
+    /// The first one holds at the start. If there are two, a step can change from one to the other.
     configs: Vec<Config>,
+    /// The options that a group may have.
     options: Vec<GroupOptions>,
-    founding: Vec<Command<UserId, GroupId>>,
-    /// Every command there is in a world, with every argument that may matter.
+    /// The commands that are run before the search.
+    setup: Vec<Command<UserId, GroupId>>,
+    /// All commands to run in a world, with all arguments that may make a difference.
     commands: fn(&Kind, &World) -> Vec<Command<UserId, GroupId>>,
-    /// How many states and edges there are, up to each length. A change of the rules changes them.
-    /// If they fall for any other reason, the search has a fault.
+    /// The numbers of states and edges found up to each length. A change of the rules changes them.
+    /// If they fall for any other reason, the search has a bug.
     reached: [(usize, usize); 6],
 }
 
@@ -51,12 +58,13 @@ struct World {
     now: Timestamp,
 }
 
-/// What may happen next.
+/// One step of a sequence.
 #[derive(Debug, Clone)]
 enum Step {
     Command(Command<UserId, GroupId>),
-    /// The clock goes on.
+    /// The clock goes on by one [`TERM`].
     Wait,
+    /// The configuration changes.
     Configure(Box<Config>),
 }
 
@@ -74,10 +82,11 @@ fn users() -> impl Iterator<Item = UserId> + Clone {
     (1..=3).map(UserId)
 }
 
-fn coming_and_going() -> Kind {
+/// Users join and leave two groups.
+fn memberships() -> Kind {
     let with = |owner_exit| GroupOptions { owner_exit, ..GroupOptions::default() };
     Kind {
-        name: "coming and going",
+        name: "memberships",
         configs: vec![Config {
             limits: Limits { memberships_total: Some(5), ..Limits::NONE },
             ..config()
@@ -95,8 +104,8 @@ fn coming_and_going() -> Kind {
                 ..with(OwnerExit::Succeed)
             },
         ],
-        founding: vec![],
-        commands: comings_and_goings,
+        setup: vec![],
+        commands: membership_commands,
         reached: [
             (19, 226),
             (217, 4_312),
@@ -108,7 +117,7 @@ fn coming_and_going() -> Kind {
     }
 }
 
-fn comings_and_goings(kind: &Kind, world: &World) -> Vec<Command<UserId, GroupId>> {
+fn membership_commands(kind: &Kind, world: &World) -> Vec<Command<UserId, GroupId>> {
     let mut commands = Vec::new();
     for group in (1..=2).map(GroupId) {
         for by in users() {
@@ -122,9 +131,9 @@ fn comings_and_goings(kind: &Kind, world: &World) -> Vec<Command<UserId, GroupId
             if let Some(stint) = world.engine.group(&group).and_then(|group| group.stint(&by)) {
                 commands.push(Command::Leave { user: by, group, stint: Some(stint) });
             }
-            let last_word = group == GroupId(2);
-            let note = last_word.then(|| "note".into());
-            let successor = last_word.then_some(GroupId(1));
+            let has_farewell = group == GroupId(2);
+            let note = has_farewell.then(|| "note".into());
+            let successor = has_farewell.then_some(GroupId(1));
             commands.push(Command::Dissolve { owner: by, group, note, successor });
             for user in users() {
                 commands.push(Command::Add { by, group, user });
@@ -144,8 +153,9 @@ fn comings_and_goings(kind: &Kind, world: &World) -> Vec<Command<UserId, GroupId
     commands
 }
 
-/// The group has an owner, an admin and a plain member from the start.
-fn speech() -> Kind {
+/// Members of one group post, edit, erase and mute. At the start, the group has an owner, an admin
+/// and a plain member.
+fn messages() -> Kind {
     let with = |owner_exit| GroupOptions { owner_exit, ..GroupOptions::default() };
     let limits = Limits {
         entries_per_group: Some(2),
@@ -163,7 +173,7 @@ fn speech() -> Kind {
     let group = GroupId(1);
     let user = UserId(2);
     Kind {
-        name: "speech",
+        name: "messages",
         configs: vec![Config { limits, ..config() }, Config { limits: lower, ..config() }],
         options: vec![
             with(OwnerExit::Dissolve),
@@ -175,13 +185,13 @@ fn speech() -> Kind {
             },
             GroupOptions { keep_entries: Some(1), keep_ms: Some(TERM), ..with(OwnerExit::Succeed) },
         ],
-        founding: vec![
+        setup: vec![
             Command::Create { owner: UserId(1), group, options: None },
             Command::Join { user, group },
             Command::Join { user: UserId(3), group },
             Command::SetRank { by: UserId(1), group, user, rank: Rank::Admin },
         ],
-        commands: speeches,
+        commands: message_commands,
         reached: [
             (22, 65),
             (239, 1_395),
@@ -193,13 +203,13 @@ fn speech() -> Kind {
     }
 }
 
-fn speeches(kind: &Kind, world: &World) -> Vec<Command<UserId, GroupId>> {
+fn message_commands(kind: &Kind, world: &World) -> Vec<Command<UserId, GroupId>> {
     let group = GroupId(1);
     let Some(state) = world.model.groups.get(&group) else {
         return vec![Command::Create { owner: UserId(1), group, options: None }];
     };
     let mut commands = Vec::new();
-    // In the other world these are also sent by users of a wrong rank.
+    // Only the owner sends these. In the other kind of world, users of too low rank send them too.
     let owner = state.owner;
     commands.extend(kind.options.iter().map(|options| Command::SetOptions {
         by: owner,
@@ -244,24 +254,27 @@ fn steps(kind: &Kind, world: &World) -> Vec<Step> {
         .collect()
 }
 
-/// A world without what makes no difference to where it can go: how far its counters have counted,
-/// and how long ago what is past its term was.
-fn essence(kind: &Kind, World { model, now, .. }: &World) -> Vec<u8> {
+/// The bytes that identify a state. Worlds with the same bytes have the same future, so the search
+/// continues from one of them. The bytes leave out the values of counters, and how long ago
+/// something expired.
+fn state_key(kind: &Kind, World { model, now, .. }: &World) -> Vec<u8> {
+    // In terms. An age of more than two terms counts as two.
     let age = |at: Timestamp| ((now.0 - at.0) / TERM).min(2) as u8;
+    // In terms. A ban or a mute without an end counts as 9.
     let left = |until: Option<Timestamp>| {
         until.map_or(9, |until| until.0.saturating_sub(now.0) / TERM) as u8
     };
-    let place = |found: Option<usize>| found.unwrap() as u8;
-    let mut bytes = vec![place(kind.configs.iter().position(|config| *config == model.config))];
+    let position = |found: Option<usize>| found.unwrap() as u8;
+    let mut bytes = vec![position(kind.configs.iter().position(|config| *config == model.config))];
     for (id, group) in &model.groups {
         let options = kind.options.iter().position(|options| *options == group.options);
-        bytes.extend([b'g', id.0 as u8, group.owner.0 as u8, place(options)]);
+        bytes.extend([b'g', id.0 as u8, group.owner.0 as u8, position(options)]);
         let mut members: Vec<_> = group.members.iter().collect();
         members.sort_by_key(|(_, member)| member.stint);
         for (user, member) in members {
-            let unread = group.next_seq - member.reads_from.0;
+            let since_join = group.next_seq - member.reads_from.0;
             let admin = group.admins.contains(user);
-            bytes.extend([b'm', user.0 as u8, admin.into(), unread.min(2) as u8]);
+            bytes.extend([b'm', user.0 as u8, admin.into(), since_join.min(2) as u8]);
         }
         for (user, ban) in &group.bans {
             bytes.extend([b'b', user.0 as u8, ban.by.0 as u8, left(ban.until)]);
@@ -269,26 +282,27 @@ fn essence(kind: &Kind, World { model, now, .. }: &World) -> Vec<u8> {
         for (user, mute) in &group.mutes {
             bytes.extend([b'u', user.0 as u8, mute.by.0 as u8, left(mute.until)]);
         }
-        for said in &group.log {
-            let change = [said.edited.is_some(), said.erased_by.is_some()].map(u8::from);
-            let length = said.message.len() as u8;
-            bytes.extend([b'e', said.author.0 as u8, age(said.at), length]);
+        for entry in &group.log {
+            let change = [entry.edited.is_some(), entry.erased_by.is_some()].map(u8::from);
+            let length = entry.message.len() as u8;
+            bytes.extend([b'e', entry.author.0 as u8, age(entry.at), length]);
             bytes.extend(change);
         }
-        for past in &group.past {
-            let by = past.kicked_by.map_or(0, |by| by.0);
-            bytes.extend([b'p', past.user.0 as u8, by as u8, age(past.at)]);
+        for departure in &group.departures {
+            let by = departure.kicked_by.map_or(0, |by| by.0);
+            bytes.extend([b'p', departure.user.0 as u8, by as u8, age(departure.at)]);
         }
     }
     for (id, tombstone) in &model.tombstones {
         bytes.extend([b't', id.0 as u8, tombstone.by.0 as u8, age(tombstone.at)]);
-        // All last words are the same.
+        // All farewells have the same note and successor, so it is enough to know whether there is
+        // one.
         bytes.push(tombstone.farewell.note.is_some().into());
     }
     bytes
 }
 
-/// Takes a step, and checks all there is to check of it.
+/// Runs a step on the engine and on the model, compares them, and checks the signals.
 fn follow(world: &World, step: &Step) -> World {
     let mut next = world.clone();
     let now = world.now;
@@ -300,39 +314,40 @@ fn follow(world: &World, step: &Step) -> World {
         }
         Step::Configure(config) => {
             assert_eq!(next.engine.set_config(**config).map(drop), next.model.set_config(**config));
-            assert_eq!(sight(&next.engine, now), sight_of_model(&next.model, now));
+            assert_eq!(view(&next.engine, now), view_of_model(&next.model, now));
             assert_stats(next.engine.stats(), &next.model);
             assert_eq!(next.engine.check(), Ok(()));
             return next;
         }
     };
-    let done = next.engine.apply(command.clone(), now);
-    assert_eq!(answer(&done), next.model.apply(command.clone(), now), "{command}");
-    assert_eq!(sight(&next.engine, now), sight_of_model(&next.model, now), "{command}");
+    let result = next.engine.apply(command.clone(), now);
+    assert_eq!(answer(&result), next.model.apply(command.clone(), now), "{command}");
+    assert_eq!(view(&next.engine, now), view_of_model(&next.model, now), "{command}");
     assert_stats(next.engine.stats(), &next.model);
     assert_eq!(next.engine.check(), Ok(()), "{command}");
-    assert_signals(&world.model, &done, &next.model);
+    assert_signals(&world.model, &result, &next.model);
     next
 }
 
-/// The laws of signals, which know neither the engine nor how the model makes its own.
-fn assert_signals(before: &Model, done: &Done, after: &Model) {
-    let signals = done.as_ref().map_or(&[][..], |outcome| &outcome.signals);
+/// Checks the rules for signals. These checks do not use the code by which the engine or the model
+/// makes signals.
+fn assert_signals(before: &Model, result: &EngineResult, after: &Model) {
+    let signals = result.as_ref().map_or(&[][..], |outcome| &outcome.signals);
     let mut versions: BTreeMap<GroupId, u64> =
         before.groups.iter().map(|(id, group)| (*id, group.version)).collect();
     for (key, signal) in (u128::from(before.next_key)..).zip(signals) {
-        assert_eq!(signal.key.0, key, "keys follow one another");
-        let version = versions.get_mut(&signal.group).expect("no signal of an unknown group");
+        assert_eq!(signal.key.0, key, "each key is the one after the last");
+        let version = versions.get_mut(&signal.group).expect("the group existed before");
         let group = &before.groups[&signal.group];
-        *version += u64::from(!is_of_message(&signal.event) && !is_for_staff(group, signal));
-        assert_eq!(signal.version, *version, "a version shows every gap");
+        *version += u64::from(!is_about_message(&signal.event) && !is_for_staff(group, signal));
+        assert_eq!(signal.version, *version, "each signal that counts adds one to the version");
         assert_audience(signal, group, after.groups.get(&signal.group));
     }
     for (id, group) in &after.groups {
-        let told = versions.get(id).copied().unwrap_or(group.version);
-        assert_eq!(group.version, told, "no version goes on unannounced");
+        let signalled = versions.get(id).copied().unwrap_or(group.version);
+        assert_eq!(group.version, signalled, "a version grows only with a signal");
     }
-    // Whoever is a member no more was told so, or did it.
+    // A user whose membership ended got a signal of it, or ended it themselves.
     for (id, group) in &before.groups {
         for user in group.members.keys() {
             let stint = |model: &Model| Some(model.groups.get(id)?.members.get(user)?.stint);
@@ -346,20 +361,24 @@ fn assert_signals(before: &Model, done: &Done, after: &Model) {
                     _ => false,
                 }
             });
-            assert_eq!(ends.count(), 1, "{user} is out of {id}");
+            assert_eq!(ends.count(), 1, "signals that {user} is no longer in {id}");
         }
     }
 }
 
-/// Whether a signal is about a plain member who comes or goes in a quiet group.
+/// Whether a signal says that a plain member of a quiet group joined, left or was kicked. In a
+/// quiet group, such a signal goes to the staff (the owner and the admins) only.
 fn is_for_staff(before: &Group, signal: &Signal<UserId, GroupId>) -> bool {
     let rank = model::rank(before, signal.from);
-    is_of_plain_member(signal, rank) && before.options.announce == Announce::Staff
+    is_about_plain_member(signal, rank) && before.options.announce == Announce::Staff
 }
 
-/// A signal goes to all who are members after the command, or to the staff among them. It also goes
-/// to those who were kicked. It does not go to a user who joins, leaves, adds, speaks or takes back,
-/// or who dissolves the group.
+/// Checks the audience: the users the signal is for.
+///
+/// A signal goes to all users who are members after the command or, if it is for the staff, to the
+/// staff. It also goes to the user who was added or kicked. The signals of a dissolution go to all
+/// former members. A signal does not go to the user who joins, leaves, adds, posts, edits, erases,
+/// or dissolves the group.
 fn assert_audience(signal: &Signal<UserId, GroupId>, before: &Group, after: Option<&Group>) {
     let for_staff = is_for_staff(before, signal);
     let expected: BTreeSet<UserId> = users()
@@ -384,18 +403,19 @@ fn assert_audience(signal: &Signal<UserId, GroupId>, before: &Group, after: Opti
 }
 
 #[test]
-fn every_sequence_of_comings_and_goings_in_a_small_world() {
-    search(&coming_and_going());
+fn every_short_sequence_of_joining_and_leaving_matches_the_model() {
+    search(&memberships());
 }
 
 #[test]
-fn every_sequence_of_speech_and_taking_back_in_a_small_world() {
-    search(&speech());
+fn every_short_sequence_of_posting_editing_and_erasing_matches_the_model() {
+    search(&messages());
 }
 
+/// Searches all sequences, one length after the other.
 fn search(kind: &Kind) {
     let option = std::env::var("SMALL_WORLDS").ok();
-    let longest = option.map_or(LENGTH, |length| length.parse().expect("a number of commands"));
+    let longest = option.map_or(LENGTH, |length| length.parse().expect("SMALL_WORLDS is a number"));
     let threads = thread::available_parallelism().map_or(1, usize::from);
 
     let mut world = World {
@@ -403,10 +423,10 @@ fn search(kind: &Kind) {
         model: Model::new(kind.configs[0]),
         now: Timestamp(10 * TERM),
     };
-    for command in &kind.founding {
+    for command in &kind.setup {
         world = follow(&world, &Step::Command(command.clone()));
     }
-    let mut seen = BTreeSet::from([essence(kind, &world)]);
+    let mut seen = BTreeSet::from([state_key(kind, &world)]);
     let (mut frontier, mut edges) = (vec![world], 0);
     for length in 1..=longest {
         let share = frontier.len().div_ceil(threads);
@@ -417,17 +437,18 @@ fn search(kind: &Kind) {
             running.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         edges += frontier.iter().map(|world| steps(kind, world).len()).sum::<usize>();
-        let new = found.into_iter().flatten().filter(|(essence, _)| seen.insert(essence.clone()));
+        let new = found.into_iter().flatten().filter(|(key, _)| seen.insert(key.clone()));
         frontier = new.filter_map(|(_, world)| world).collect();
         println!("{}, length {length}: {} states, {edges} edges", kind.name, seen.len());
-        if let Some((states, least)) = kind.reached.get(length - 1) {
-            assert!(seen.len() >= *states && edges >= *least, "there were more once");
+        if let Some((least_states, least_edges)) = kind.reached.get(length - 1) {
+            let found_all = seen.len() >= *least_states && edges >= *least_edges;
+            assert!(found_all, "the search found fewer states or edges than {:?}", kind.reached);
         }
     }
 }
 
-/// Takes every step in each of these worlds. The new worlds that they lead to, each once, or, where
-/// the search ends, what they would have been known by.
+/// Runs every step in each of these worlds. Returns the new states, each once: the key, and the
+/// world if `keep` is set. At the last length, only the keys are needed.
 fn explore(
     kind: &Kind,
     worlds: &[World],
@@ -438,9 +459,9 @@ fn explore(
     for world in worlds {
         for step in steps(kind, world) {
             let next = follow(world, &step);
-            let essence = essence(kind, &next);
-            if !seen.contains(&essence) {
-                found.entry(essence).or_insert_with(|| keep.then_some(next));
+            let key = state_key(kind, &next);
+            if !seen.contains(&key) {
+                found.entry(key).or_insert_with(|| keep.then_some(next));
             }
         }
     }

@@ -1,12 +1,12 @@
-//! An engine that was written and read back behaves as the engine that never stopped.
+//! An engine that is restored from a snapshot behaves identically.
 
 use disband::{Config, Engine};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::sight::sight;
-use crate::world::{Turn, change, config, run, steps, take, turns};
+use crate::sight::view;
+use crate::world::{Turn, change, config, run, run_turn, steps, turns};
 
 fn to_json(engine: &Engine) -> String {
     serde_json::to_string(engine).unwrap()
@@ -16,7 +16,8 @@ fn to_postcard(engine: &Engine) -> Vec<u8> {
     postcard::to_stdvec(engine).unwrap()
 }
 
-/// The parts of a snapshot in JSON. The number of a cell may be too large for a `Value`.
+/// The parts of a snapshot in JSON. The cells are not in a `Value`, because a cell's number may be
+/// too large for it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parts {
@@ -29,8 +30,8 @@ struct Parts {
     cells: Vec<(Value, u128)>,
 }
 
-/// The engine, read back from its snapshot. Before that, the snapshot gets another configuration,
-/// and loses the cells of all operations whose quota is another one then.
+/// Writes a snapshot of the engine, puts another configuration into it, and restores an engine from
+/// it. The cells (the states of rate limits) of operations whose quota differs are removed.
 fn read_back_with(engine: &Engine, config: Config) -> Engine {
     let mut parts: Parts = serde_json::from_str(&to_json(engine)).unwrap();
     let quotas = |config: Config| serde_json::to_value(config.quotas).unwrap();
@@ -45,17 +46,17 @@ fn read_back_with(engine: &Engine, config: Config) -> Engine {
 
 proptest! {
     #[test]
-    fn a_snapshot_goes_on_as_if_nothing_had_happened(
+    fn a_restored_engine_behaves_identically(
         config in config(), turns in turns(80), at in any::<prop::sample::Index>(), budget in 0..9usize
     ) {
         let cut = at.index(turns.len());
         let mut engine: Engine = Engine::new(config);
         for turn in &turns[..cut] {
-            take(&mut engine, turn);
+            run_turn(&mut engine, turn);
         }
         let (json, bytes) = (to_json(&engine), to_postcard(&engine));
         engine.sweep(budget);
-        prop_assert_eq!(&to_postcard(&engine), &bytes, "what waits for the sweep is not in it");
+        prop_assert_eq!(&to_postcard(&engine), &bytes, "a sweep does not change the snapshot");
 
         let mut loaded: Engine = serde_json::from_str(&json).unwrap();
         let other: Engine = postcard::from_bytes(&bytes).unwrap();
@@ -66,20 +67,20 @@ proptest! {
 
         for turn in &turns[cut..] {
             if let Turn::Command(_, now) | Turn::Charge(_, now) = turn {
-                prop_assert_eq!(sight(&loaded, *now), sight(&engine, *now));
+                prop_assert_eq!(view(&loaded, *now), view(&engine, *now));
             }
-            prop_assert_eq!(take(&mut loaded, turn), take(&mut engine, turn));
+            prop_assert_eq!(run_turn(&mut loaded, turn), run_turn(&mut engine, turn));
             prop_assert_eq!(to_postcard(&loaded), to_postcard(&engine));
         }
     }
 
     #[test]
-    fn a_changed_configuration_is_one_that_was_read_back_with_it(
+    fn set_config_equals_restoring_a_snapshot_with_the_new_configuration(
         config in config(), steps in steps(80), at in any::<prop::sample::Index>(), change in change()
     ) {
         let cut = at.index(steps.len());
         let mut engine = run(config, &steps[..cut], |_, _, _, _| {});
-        let new = Config { instance: config.instance, ..change.of(config) };
+        let new = Config { instance: config.instance, ..change.new_config(config) };
         let mut other = read_back_with(&engine, new);
         let forgotten = engine.set_config(new).unwrap();
         prop_assert_eq!(&other, &engine);
@@ -88,7 +89,7 @@ proptest! {
         drop(forgotten);
 
         for (command, now) in &steps[cut..] {
-            prop_assert_eq!(sight(&other, *now), sight(&engine, *now));
+            prop_assert_eq!(view(&other, *now), view(&engine, *now));
             prop_assert_eq!(other.apply(command.clone(), *now), engine.apply(command.clone(), *now));
             prop_assert_eq!(to_postcard(&other), to_postcard(&engine));
         }

@@ -1,5 +1,5 @@
-//! A small crowded world: few users and groups, so that everything collides, and a clock that
-//! stands still, jumps and goes back.
+//! Random configurations, commands and times. There are few users and few groups, so that commands
+//! affect one another. The clock goes on, stands still, jumps and goes back.
 
 use std::collections::BTreeSet;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -11,15 +11,16 @@ use disband::{
 };
 use proptest::prelude::*;
 
-use crate::sight::{Done, GROUPS, Step, USERS};
+use crate::sight::{EngineResult, GROUPS, Step, USERS};
 
 pub fn user() -> impl Strategy<Value = UserId> {
-    // One user does a good deal of it, or owners and admins would seldom be the ones who act.
+    // One user is chosen more often than the others. Otherwise owners and admins would seldom send
+    // a command.
     prop_oneof![1 => Just(UserId(0)), 2 => (0..USERS).prop_map(UserId)]
 }
 
 pub fn group() -> impl Strategy<Value = GroupId> {
-    // One group sees most of the traffic, or none would ever grow old.
+    // Most commands go to one group. Otherwise no group would get a long series of commands.
     prop_oneof![3 => Just(GroupId(0)), 1 => (0..GROUPS).prop_map(GroupId)]
 }
 
@@ -69,8 +70,8 @@ pub fn config() -> impl Strategy<Value = Config> {
     )
 }
 
-/// A change of the configuration, with all or some of the quotas left as they are, and now and then
-/// with an instance number that is refused.
+/// A change of the configuration. Often it keeps the quota of `leave`, the other quotas or both.
+/// Seldom it has another instance number, which the engine refuses.
 pub fn change() -> impl Strategy<Value = Change> {
     (config(), any::<[bool; 2]>(), prop::bool::weighted(0.9)).prop_map(
         |(config, keep_quotas, keep_instance)| Change { config, keep_quotas, keep_instance },
@@ -90,8 +91,8 @@ pub struct Change {
 }
 
 impl Change {
-    /// The new configuration in place of this one.
-    pub fn of(&self, old: Config) -> Config {
+    /// The configuration that replaces `old`.
+    pub fn new_config(&self, old: Config) -> Config {
         let [keep_leave, keep_others] = self.keep_quotas;
         let mut new = self.config;
         let leave = if keep_leave { old.quotas.leave } else { new.quotas.leave };
@@ -137,13 +138,14 @@ pub fn options() -> impl Strategy<Value = GroupOptions> {
     )
 }
 
-/// A time at which a ban or a mute may end, around the times that steps have.
+/// The end of a ban or a mute: none, a time near those of most steps, or any time.
 fn until() -> impl Strategy<Value = Option<Timestamp>> {
     let near = (999_000..1_010_000u64).prop_map(|ms| Some(Timestamp(ms)));
     prop_oneof![Just(None), near, any::<u64>().prop_map(|ms| Some(Timestamp(ms)))]
 }
 
-/// Without limits, every command gets as far as its guards.
+/// A configuration without rate limits and size limits, so that only the rules for groups and
+/// members refuse commands.
 pub fn unlimited() -> impl Strategy<Value = Config> {
     config().prop_map(|config| Config { quotas: Quotas::UNLIMITED, limits: Limits::NONE, ..config })
 }
@@ -209,9 +211,10 @@ fn rank() -> impl Strategy<Value = Rank> {
     prop_oneof![5 => Just(Rank::Admin), 2 => Just(Rank::Member), 1 => Just(Rank::Owner)]
 }
 
-/// A few groups with a few members and admins, for the random commands to start from.
-fn founding() -> impl Strategy<Value = Vec<Command<UserId, GroupId>>> {
-    let found = |(id, options): (u64, GroupOptions)| {
+/// Commands that create groups with a few members and an admin. They come before the random
+/// commands. Sometimes there are none.
+fn setup() -> impl Strategy<Value = Vec<Command<UserId, GroupId>>> {
+    let create_group = |(id, options): (u64, GroupOptions)| {
         let (owner, group) = (UserId(id), GroupId(id));
         let create = Command::Create { owner, group, options: Some(options) };
         let join = (1..4).map(move |n| UserId((id + n) % USERS)).map(move |user| {
@@ -225,11 +228,11 @@ fn founding() -> impl Strategy<Value = Vec<Command<UserId, GroupId>>> {
         [create].into_iter().chain(join).chain([admin])
     };
     let some = prop::collection::vec(options(), GROUPS as usize)
-        .prop_map(move |options| (0..GROUPS).zip(options).flat_map(found).collect());
+        .prop_map(move |options| (0..GROUPS).zip(options).flat_map(create_group).collect());
     prop_oneof![4 => some, 1 => Just(Vec::new())]
 }
 
-/// Commands with times that mostly go on, and now and then stand still, jump or go back.
+/// Commands with times. The times mostly go on; sometimes they stand still, jump or go back.
 pub fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
     let start = prop_oneof![8 => Just(1_000_000u64), 1 => Just(0), 1 => Just(u64::MAX - 3_000)];
     let tick = prop_oneof![
@@ -241,31 +244,32 @@ pub fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
         1 => Just(-1_000_000i128),
     ];
     let random = prop::collection::vec((command(), tick), 1..length);
-    (start, founding(), random).prop_map(|(start, founding, random)| {
+    (start, setup(), random).prop_map(|(start, setup, random)| {
         let mut now = i128::from(start);
         let step = |(command, tick): (_, i128)| {
             now = (now + tick).clamp(0, i128::from(u64::MAX));
             (command, Timestamp(now.try_into().unwrap()))
         };
-        founding.into_iter().map(|command| (command, 0)).chain(random).map(step).collect()
+        setup.into_iter().map(|command| (command, 0)).chain(random).map(step).collect()
     })
 }
 
-/// What a host may do next.
+/// One thing that a host does.
 #[derive(Debug, Clone)]
 pub enum Turn {
     Command(Command<UserId, GroupId>, Timestamp),
-    /// The command is charged for and not carried out.
+    /// The rate limit is charged for this command, but the command is not run.
     Charge(Command<UserId, GroupId>, Timestamp),
+    /// The configuration changes.
     Change(Box<Change>),
 }
 
-/// Commands with times, a few of them only charged for, and a few changes of the configuration
-/// between them.
+/// Commands with times. Before a few of them, the rate limit is also charged for the same command
+/// without running it. The configuration changes a few times between the commands.
 pub fn turns(length: usize) -> impl Strategy<Value = Vec<Turn>> {
-    let place = any::<prop::sample::Index>;
-    let changes = prop::collection::vec((place(), change()), 0..4);
-    let charges = prop::collection::vec(place(), 0..4);
+    let position = any::<prop::sample::Index>;
+    let changes = prop::collection::vec((position(), change()), 0..4);
+    let charges = prop::collection::vec(position(), 0..4);
     (steps(length), charges, changes).prop_map(|(steps, charges, changes)| {
         let mut turns: Vec<Turn> =
             steps.into_iter().map(|(command, now)| Turn::Command(command, now)).collect();
@@ -282,36 +286,38 @@ pub fn turns(length: usize) -> impl Strategy<Value = Vec<Turn>> {
     })
 }
 
-/// Takes a turn. The result, if the turn is a command.
-pub fn take(engine: &mut Engine, turn: &Turn) -> Option<Done> {
+/// Runs a turn. Returns the result if the turn is a command.
+pub fn run_turn(engine: &mut Engine, turn: &Turn) -> Option<EngineResult> {
     match turn {
         Turn::Command(command, now) => return Some(engine.apply(command.clone(), *now)),
         Turn::Charge(command, now) => {
             let _ = engine.charge(command.kind(), command.actor(), command.group(), *now);
         }
         Turn::Change(change) => {
-            let _ = engine.set_config(change.of(*engine.config()));
+            let _ = engine.set_config(change.new_config(*engine.config()));
         }
     }
     None
 }
 
-/// Runs the steps, and hands each step and its result to `look` with the engine before and after.
+/// Runs the steps. After each, calls `inspect` with the engine before the step, the step, its
+/// result, and the engine after it.
 pub fn run(
     config: Config,
     steps: &[Step],
-    mut look: impl FnMut(&Engine, &Step, &Done, &Engine),
+    mut inspect: impl FnMut(&Engine, &Step, &EngineResult, &Engine),
 ) -> Engine {
     let mut engine = Engine::new(config);
     for step in steps {
         let before = engine.clone();
         let result = engine.apply(step.0.clone(), step.1);
-        look(&before, step, &result, &engine);
+        inspect(&before, step, &result, &engine);
     }
     engine
 }
 
-/// All memberships there are.
+/// All current memberships, each with its stint (the id of one unbroken membership of one user in
+/// one group).
 pub fn stints(engine: &Engine) -> BTreeSet<(GroupId, UserId, Stint)> {
     engine
         .groups()

@@ -1,5 +1,7 @@
+//! Runs bytes as commands, on the engine and on the model.
+
 #![no_main]
-#![allow(dead_code, reason = "the tests use the rest")]
+#![allow(dead_code, reason = "the tests use what this target does not")]
 
 #[path = "../../proptests/bytes.rs"]
 mod bytes;
@@ -12,17 +14,17 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 static RUNS: AtomicU64 = AtomicU64::new(0);
 static COMMANDS: AtomicU64 = AtomicU64::new(0);
-static CARRIED_OUT: AtomicU64 = AtomicU64::new(0);
+static SUCCEEDED: AtomicU64 = AtomicU64::new(0);
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    bytes::commands(bytes, |done| {
+    bytes::commands(bytes, |result| {
         COMMANDS.fetch_add(1, Relaxed);
-        CARRIED_OUT.fetch_add(done.is_ok().into(), Relaxed);
+        SUCCEEDED.fetch_add(result.is_ok().into(), Relaxed);
     });
-    // How deep it gets, now and then.
+    // Print the progress every 20,000 runs.
     let runs = RUNS.fetch_add(1, Relaxed) + 1;
     if runs.is_multiple_of(20_000) {
-        let (commands, done) = (COMMANDS.load(Relaxed), CARRIED_OUT.load(Relaxed));
-        eprintln!("{runs} runs: {commands} commands, {done} of them carried out");
+        let (commands, succeeded) = (COMMANDS.load(Relaxed), SUCCEEDED.load(Relaxed));
+        eprintln!("{runs} runs: {commands} commands, {succeeded} of them succeeded");
     }
 });

@@ -1,5 +1,7 @@
+//! Reads bytes as a snapshot, and runs commands on the engine if the snapshot is valid.
+
 #![no_main]
-#![allow(dead_code, reason = "the tests use the rest")]
+#![allow(dead_code, reason = "the tests use what this target does not")]
 
 #[path = "../../proptests/bytes.rs"]
 mod bytes;
@@ -20,10 +22,13 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         bytes::Depth::Engine => 2,
     };
     REACHED[depth].fetch_add(1, Relaxed);
-    // How deep it gets, now and then.
+    // Print the progress every 20,000 runs.
     let runs = RUNS.fetch_add(1, Relaxed) + 1;
     if runs.is_multiple_of(20_000) {
         let [unread, broken, engines] = [0, 1, 2].map(|depth: usize| REACHED[depth].load(Relaxed));
-        eprintln!("{runs} runs: {unread} unread, {broken} broken, {engines} engines");
+        eprintln!(
+            "{runs} runs: {unread} did not deserialise, {broken} broke a rule, \
+             {engines} were valid engines"
+        );
     }
 });
