@@ -1,10 +1,11 @@
-//! How much the server takes, over loopback, with and without a disk.
+//! Measures the load that the server can take, over loopback, with and without a disk.
 //!
 //! `cargo run --release -p disband-server --example load`
 //!
-//! A thousand users with a socket each sit in groups of ten. Clients post for a while, each waiting
-//! for its reply before the next; then they leave and join. Server, clients and sockets share this
-//! machine's cores, so what is measured is all of them together.
+//! There are a thousand users in groups of ten, each with a WebSocket. First, clients post
+//! messages; then, clients leave and join. Each client waits for the reply before its next request.
+//! The server and its clients share the cores of this machine, so the numbers include the work of
+//! both.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,16 +19,16 @@ use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use tokio_tungstenite::connect_async;
 
-/// Measures commands a second, and how long they take, over loopback.
+/// Measures commands per second, and how long a command takes, over loopback.
 #[derive(Parser)]
 struct Arguments {
     /// Users, each with a WebSocket.
     #[arg(long, default_value_t = 1000)]
     sockets: u64,
-    /// Requests under way at any time.
+    /// Clients that send requests at the same time.
     #[arg(long, default_value_t = 64)]
     clients: u64,
-    /// How long each measurement takes.
+    /// Duration of each measurement, in seconds.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
 }
@@ -54,7 +55,8 @@ impl Load {
         Ok(reply)
     }
 
-    /// Has every client do this over and over; returns how often a second, and how long it took.
+    /// Runs `work` for all clients at the same time. Returns the commands per second, and the time
+    /// that each command took.
     async fn measure<F>(
         self: &Arc<Self>,
         work: impl Fn(Arc<Load>, u64) -> F,
@@ -64,7 +66,7 @@ impl Load {
     {
         let start = Instant::now();
         let tasks: Vec<_> = (0..self.arguments.clients)
-            // One of each group but its owner, who is the first.
+            // Spread the clients over the groups. Skip the first user of each, who owns it.
             .map(|client| {
                 let user = client * PER_GROUP % self.arguments.sockets
                     + 1
@@ -79,13 +81,13 @@ impl Load {
         Ok((all.len() as f64 / start.elapsed().as_secs_f64(), all))
     }
 
-    fn until(&self) -> Instant {
+    fn end(&self) -> Instant {
         Instant::now() + Duration::from_secs(self.arguments.seconds)
     }
 }
 
 async fn posts(load: Arc<Load>, user: u64) -> Result<Histogram<u64>, Failure> {
-    let (mut times, end) = (Histogram::new(3)?, load.until());
+    let (mut times, end) = (Histogram::new(3)?, load.end());
     let path = format!("/x/group/post/{}", user / PER_GROUP);
     while Instant::now() < end {
         let start = Instant::now();
@@ -96,7 +98,7 @@ async fn posts(load: Arc<Load>, user: u64) -> Result<Histogram<u64>, Failure> {
 }
 
 async fn leaves(load: Arc<Load>, user: u64) -> Result<Histogram<u64>, Failure> {
-    let (mut times, end) = (Histogram::new(3)?, load.until());
+    let (mut times, end) = (Histogram::new(3)?, load.end());
     let group = user / PER_GROUP;
     while Instant::now() < end {
         for verb in ["leave", "join"] {
@@ -141,10 +143,13 @@ async fn run(arguments: Arguments, data: bool) -> Result<(), Failure> {
                     frames.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            assert!(stopping.load(Ordering::Relaxed), "a socket could not keep up");
+            assert!(
+                stopping.load(Ordering::Relaxed),
+                "the server closed a socket that was too slow"
+            );
         }));
     }
-    let kept = if data { "on disk" } else { "in memory" };
+    let storage = if data { "on disk" } else { "in memory" };
     for what in ["post", "leave, join"] {
         let before = frames.load(Ordering::Relaxed);
         let start = Instant::now();
@@ -152,11 +157,11 @@ async fn run(arguments: Arguments, data: bool) -> Result<(), Failure> {
             "post" => load.measure(posts).await?,
             _ => load.measure(leaves).await?,
         };
-        let heard =
+        let signals =
             (frames.load(Ordering::Relaxed) - before) as f64 / start.elapsed().as_secs_f64();
         let ms = |quantile| times.value_at_quantile(quantile) as f64 / 1000.0;
         println!(
-            "| {what}, {kept} | {rate:.0} | {:.1} ms | {:.1} ms | {:.1} ms | {heard:.0} |",
+            "| {what}, {storage} | {rate:.0} | {:.1} ms | {:.1} ms | {:.1} ms | {signals:.0} |",
             ms(0.5),
             ms(0.99),
             ms(1.0)
@@ -173,7 +178,7 @@ async fn run(arguments: Arguments, data: bool) -> Result<(), Failure> {
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     rlimit::increase_nofile_limit(u64::MAX)?;
-    println!("| | commands a second | p50 | p99 | slowest | signals a second |");
+    println!("| | commands per second | p50 | p99 | slowest | signals per second |");
     println!("| --- | --- | --- | --- | --- | --- |");
     for data in [false, true] {
         run(Arguments::parse(), data).await?;

@@ -1,9 +1,11 @@
-//! What goes out over HTTP, and what must be right with what comes in.
+//! HTTP replies, and the extractors that parse requests.
+//!
+//! The extractors wrap those of axum, so that a rejected request gets an [`Answer`], too.
 
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{self, FromRequest, FromRequestParts, Request};
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header::AUTHORIZATION};
@@ -15,10 +17,10 @@ use serde_json::json;
 
 use crate::service::Service;
 
-/// A JSON body with its status, in the shape of the API's replies.
+/// A JSON reply with its HTTP status, in the form of the chat API.
 ///
-/// What the engine refuses is `GRPS_` and its code; what does not get as far is `HTTP_` and its code,
-/// with a `reason` in words.
+/// The `msg` of an engine's refusal is `GRPS_` and the code. The `msg` of any other error is
+/// `HTTP_` and the code, and its data has a `reason` in words.
 #[derive(Debug)]
 pub(crate) struct Answer {
     code: StatusCode,
@@ -78,16 +80,16 @@ impl IntoResponse for Answer {
     }
 }
 
-/// Who calls, by the token in `Authorization: Bearer …`, or in the address as `?id=…`, for those who
-/// can't send a header.
-pub(crate) struct Caller(pub(crate) UserId);
+/// The user who sent the request. The token is in `Authorization: Bearer …`, or in the query as
+/// `?id=…` for clients that cannot send this header (a browser's WebSocket).
+pub(crate) struct Authenticated(pub(crate) UserId);
 
 #[derive(serde::Deserialize)]
-struct InAddress {
+struct QueryToken {
     id: Option<String>,
 }
 
-impl FromRequestParts<Arc<Service>> for Caller {
+impl FromRequestParts<Arc<Service>> for Authenticated {
     type Rejection = Answer;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Answer> {
@@ -97,46 +99,48 @@ impl FromRequestParts<Arc<Service>> for Caller {
         });
         let token = match header {
             Some(token) => token,
-            None => Query::<InAddress>::try_from_uri(&parts.uri).ok().and_then(|query| query.0.id),
+            None => extract::Query::<QueryToken>::try_from_uri(&parts.uri)
+                .ok()
+                .and_then(|query| query.0.id),
         };
         let user = token.and_then(|token| service.tokens.user(&token));
-        let reason = "no token, or none of ours: see /stand-in/login";
-        user.map(Caller).ok_or_else(|| Answer::error(StatusCode::UNAUTHORIZED, reason))
+        let reason = "no valid token: get one from /stand-in/login";
+        user.map(Authenticated).ok_or_else(|| Answer::error(StatusCode::UNAUTHORIZED, reason))
     }
 }
 
-/// What the path names.
-pub(crate) struct Place<T>(pub(crate) T);
+/// The parameters in the path.
+pub(crate) struct Path<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Place<T> {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = Answer;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Answer> {
-        match Path::from_request_parts(parts, state).await {
-            Ok(Path(place)) => Ok(Place(place)),
+        match extract::Path::from_request_parts(parts, state).await {
+            Ok(extract::Path(path)) => Ok(Path(path)),
             Err(rejection) => Err(Answer::error(rejection.status(), rejection.body_text())),
         }
     }
 }
 
-/// What the query asks for. The token may stand there too.
-pub(crate) struct Asked<T>(pub(crate) T);
+/// The parameters in the query. `T` must ignore unknown ones, because the token may be among them.
+pub(crate) struct Query<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Answer;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Answer> {
-        match Query::from_request_parts(parts, state).await {
-            Ok(Query(asked)) => Ok(Asked(asked)),
+        match extract::Query::from_request_parts(parts, state).await {
+            Ok(extract::Query(query)) => Ok(Query(query)),
             Err(rejection) => Err(Answer::error(rejection.status(), rejection.body_text())),
         }
     }
 }
 
-/// What the body says, as JSON; no body is `{}`.
-pub(crate) struct Said<T>(pub(crate) T);
+/// The body, a JSON object. An empty body counts as `{}`.
+pub(crate) struct Json<T>(pub(crate) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Said<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Answer;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Answer> {
@@ -144,12 +148,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Said<T> {
             .await
             .map_err(|rejection| Answer::error(rejection.status(), rejection.body_text()))?;
         let json = if bytes.is_empty() { b"{}" } else { &*bytes };
-        // Serde would take `[]` for an object whose fields may all be left out.
+        // Serde also reads an array as a struct: `[]` would count as an object without fields.
         if json.trim_ascii_start().first() != Some(&b'{') {
             return Err(Answer::error(StatusCode::BAD_REQUEST, "the body is not a JSON object"));
         }
         match serde_json::from_slice(json) {
-            Ok(said) => Ok(Said(said)),
+            Ok(body) => Ok(Json(body)),
             Err(error) => Err(Answer::error(StatusCode::BAD_REQUEST, error)),
         }
     }

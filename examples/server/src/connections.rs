@@ -1,4 +1,4 @@
-//! Who is connected, and what waits to be sent to them.
+//! The connected sockets, each with its queue of frames to send. A frame is a signal as JSON.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,14 +11,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics::Metrics;
 
-/// How many frames wait for one socket before it is given up.
+/// How many frames may wait for one socket. A socket that exceeds this is disconnected.
 pub const QUEUE: usize = 256;
 
 /// All sockets, by user.
 #[derive(Debug)]
 pub(crate) struct Connections {
     table: Mutex<Table>,
-    /// Sockets that are open, those that were given up but have not ended yet among them.
+    /// Open sockets, including those that were disconnected as too slow but are not closed yet.
     open: AtomicUsize,
     metrics: Arc<Metrics>,
 }
@@ -26,28 +26,31 @@ pub(crate) struct Connections {
 #[derive(Debug, Default)]
 struct Table {
     sockets: HashMap<UserId, Vec<Outlet>>,
+    /// The number of the next socket.
     next: u64,
     closed: bool,
 }
 
-/// Our end of a socket's queue.
+/// The sending end of a socket's queue.
 #[derive(Debug)]
 struct Outlet {
+    /// Distinguishes the sockets of one user.
     number: u64,
+    /// Whether frames have the group's version.
     versions: bool,
     queue: mpsc::Sender<(SignalKey, Utf8Bytes)>,
-    given_up: oneshot::Sender<()>,
+    overflowed: oneshot::Sender<()>,
 }
 
-/// A socket's end of its queue. It is connected until this is dropped.
+/// The receiving end of a socket's queue. Dropping it unsubscribes the socket.
 #[derive(Debug)]
 pub(crate) struct Subscription {
     user: UserId,
     number: u64,
-    /// What to send, in order. It ends when the server does.
+    /// The frames to send, in order. The queue ends when it overflows, or when the server stops.
     pub(crate) frames: mpsc::Receiver<(SignalKey, Utf8Bytes)>,
-    /// Comes to pass when the queue has run over.
-    pub(crate) given_up: oneshot::Receiver<()>,
+    /// Resolves to `Ok` when a frame does not fit in the queue, to `Err` when the server stops.
+    pub(crate) overflowed: oneshot::Receiver<()>,
     connections: Arc<Connections>,
 }
 
@@ -57,7 +60,7 @@ impl Connections {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().expect("nothing under this lock panics")
+        self.table.lock().expect("no code panics while it holds this lock")
     }
 
     /// How many sockets are open.
@@ -66,48 +69,49 @@ impl Connections {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Whether none is.
+    /// Whether no socket is open.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Every signal from now on that is for `user` goes to this subscription. `versions` gives frames
-    /// their group's version.
+    /// Subscribes a socket to all signals for `user` from now on. With `versions`, each frame has
+    /// its group's version.
     pub(crate) fn subscribe(self: &Arc<Self>, user: UserId, versions: bool) -> Subscription {
         let (queue, frames) = mpsc::channel(QUEUE);
-        let (give_up, given_up) = oneshot::channel();
+        let (overflow, overflowed) = oneshot::channel();
         let mut table = self.table();
         let number = table.next;
         table.next += 1;
-        // To one who comes after the end, the end comes at once.
+        // After `close`, nothing holds the sending end, so the new queue ends at once.
         if !table.closed {
-            let outlet = Outlet { number, versions, queue, given_up: give_up };
+            let outlet = Outlet { number, versions, queue, overflowed: overflow };
             table.sockets.entry(user).or_default().push(outlet);
         }
         self.open.fetch_add(1, Ordering::Relaxed);
         self.metrics.sockets.inc();
-        Subscription { user, number, frames, given_up, connections: Arc::clone(self) }
+        Subscription { user, number, frames, overflowed, connections: Arc::clone(self) }
     }
 
-    /// Puts a signal into the queues of all who are to hear of it, serialised once. A socket whose
-    /// queue is full is given up: nobody waits for it.
+    /// Puts a signal into the queue of each connected user in its audience (the users the signal is
+    /// for). The signal is serialised once per form, not once per socket. A socket whose queue is
+    /// full is disconnected, so that no other socket waits for it.
     pub(crate) fn deliver(&self, signal: &Signal<UserId, GroupId>) {
         let frames = Frames::new(signal);
         let mut table = self.table();
-        // Whichever are fewer: those who are to hear, or those who are here.
+        // Walk the smaller set: the audience or the connected users.
         if signal.audience.len() < table.sockets.len() {
             for user in &signal.audience {
                 self.send(&mut table, *user, &frames);
             }
         } else {
-            let here: Vec<_> = table
+            let connected: Vec<_> = table
                 .sockets
                 .keys()
                 .filter(|user| signal.audience.contains(user))
                 .copied()
                 .collect();
-            for user in here {
+            for user in connected {
                 self.send(&mut table, user, &frames);
             }
         }
@@ -121,15 +125,15 @@ impl Connections {
             matches!(full, Err(mpsc::error::TrySendError::Full(_)))
         });
         for outlet in slow {
-            self.metrics.given_up.inc();
-            let _ = outlet.given_up.send(());
+            self.metrics.slow_sockets.inc();
+            let _ = outlet.overflowed.send(());
         }
         if outlets.is_empty() {
             table.sockets.remove(&user);
         }
     }
 
-    /// Ends every queue: what waits in them is sent, then the sockets close.
+    /// Ends every queue. Each socket sends the frames left in its queue, then closes.
     pub(crate) fn close(&self) {
         let mut table = self.table();
         table.closed = true;
@@ -152,7 +156,7 @@ impl Drop for Subscription {
     }
 }
 
-/// A signal as it goes over the sockets, each of its two forms serialised when it is first needed.
+/// A signal as JSON, without and with the group's version. Each form is serialised on first use.
 struct Frames<'a> {
     signal: &'a Signal<UserId, GroupId>,
     plain: std::cell::OnceCell<Utf8Bytes>,
@@ -164,7 +168,7 @@ impl<'a> Frames<'a> {
         Frames { signal, plain: Default::default(), versioned: Default::default() }
     }
 
-    /// The same bytes for all sockets of one form: a clone counts a reference.
+    /// The frame in one form. All sockets share the same bytes: the clone is a reference count.
     fn get(&self, versions: bool) -> Utf8Bytes {
         if versions {
             let frame = || text(&wire::VersionedFrame::from(self.signal));

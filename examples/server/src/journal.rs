@@ -1,12 +1,15 @@
-//! Commands on disk: a log of all that were carried out, and snapshots to begin it anew.
+//! Commands on disk: a log of commands, and snapshots that replace old logs.
 //!
-//! A data folder holds generations: `N.snapshot` is the engine as it was when `N.log` began. A start
-//! reads the newest snapshot and carries out the logs from there on. The engine is deterministic, so
-//! that gives the very state again.
+//! A data folder holds generations. `N.snapshot` is the engine at the time when `N.log` began. At
+//! start, the newest snapshot is read, and the commands in its log and in later logs are applied.
+//! The engine is deterministic, so this restores the same state.
 //!
-//! A log is a row of frames. A frame is what was synced together, and its header of twelve bytes is
-//! the length of what follows, its CRC-32, and the CRC-32 of these two: so a frame that was cut off,
-//! which nobody was told of, can be told from one that was damaged later.
+//! A log is a sequence of frames. A frame holds the records (commands with their times) that were
+//! synced together. It begins with a header of twelve bytes: the length of the records, their
+//! CRC-32, and the CRC-32 of these two numbers. With them, an incomplete last frame can be
+//! distinguished from damage (except damage in the records of the last frame, which looks the
+//! same). An incomplete frame was never synced, so its commands were never answered, and it is cut
+//! off.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -16,24 +19,24 @@ use std::thread::{self, JoinHandle};
 use disband::{Config, Engine, GroupId, Timestamp, UserId};
 use tracing::{info, warn};
 
-/// A command as the log has it: its time, and what it is.
+/// A command in the log, with its time.
 type Record = (Timestamp, disband::Command<UserId, GroupId>);
 
 const LOG: &[u8; 8] = b"disblog1";
 const SNAPSHOT: &[u8; 8] = b"disbsnp1";
 const HEADER: usize = 12;
 
-/// What keeps commands: a [`Journal`], or what a test puts in its place.
+/// A place to keep commands: a [`Journal`], or a replacement in a test.
 pub trait Storage: Send {
-    /// Keeps these records for good before it returns, or none of them.
+    /// Writes and syncs all of these records before it returns.
     ///
     /// # Errors
-    /// They are not kept. Nothing more will be sent.
+    /// None of the records is kept. After an error, `append` is not called again.
     fn append(&mut self, records: &[u8]) -> io::Result<()>;
 
-    /// Told of the engine as it is with all records that were appended; a chance to begin a new
-    /// generation.
-    fn settled(&mut self, engine: &Engine) {
+    /// Called after each successful [`append`](Self::append), with the engine that includes all
+    /// appended records. The storage may start a new generation here.
+    fn committed(&mut self, engine: &Engine) {
         let _ = engine;
     }
 }
@@ -41,33 +44,34 @@ pub trait Storage: Send {
 /// Why a data folder can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The file system says no.
+    /// An error from the file system.
     #[error("{path}: {error}")]
     Io {
         /// Which file or folder.
         path: PathBuf,
-        /// What it says.
+        /// The error.
         error: io::Error,
     },
-    /// Another process has it.
+    /// Another process uses the folder.
     #[error("{path}: in use by another process")]
     InUse {
         /// Which folder.
         path: PathBuf,
     },
-    /// What is there is not what was written.
+    /// The content of a file is not what was written.
     #[error("{path}: byte {at}: {what}")]
     Damaged {
         /// Which file.
         path: PathBuf,
-        /// Where in it.
+        /// The byte position in the file.
         at: u64,
-        /// What is wrong there.
+        /// What is wrong.
         what: String,
     },
 }
 
-fn named<T>(path: &Path, result: io::Result<T>) -> Result<T, JournalError> {
+/// Adds the path to an error.
+fn with_path<T>(path: &Path, result: io::Result<T>) -> Result<T, JournalError> {
     result.map_err(|error| JournalError::Io { path: path.to_owned(), error })
 }
 
@@ -75,64 +79,66 @@ fn damaged(path: &Path, at: usize, what: impl Into<String>) -> JournalError {
     JournalError::Damaged { path: path.to_owned(), at: at as u64, what: what.into() }
 }
 
-/// Appends one record to those that wait for the next [`Storage::append`].
+/// Adds one record to the buffer for the next [`Storage::append`].
 pub(crate) fn record(
     records: &mut Vec<u8>,
     command: &disband::Command<UserId, GroupId>,
     at: Timestamp,
 ) {
-    postcard::to_io(&(at, command), records).expect("memory takes whatever is written");
+    postcard::to_io(&(at, command), records).expect("writing to memory cannot fail");
 }
 
 /// The log in a data folder.
 #[derive(Debug)]
 pub struct Journal {
     folder: PathBuf,
-    /// Holds the lock on the folder.
+    /// While this file is open, the folder is locked.
     _lock: File,
     generation: u64,
     log: File,
-    /// How much of the log is synced.
+    /// The synced length of the log, in bytes.
     len: u64,
-    /// How long a log grows before a new generation begins.
-    most: u64,
+    /// The log length, in bytes, at which a new generation begins.
+    snapshot_every: u64,
+    /// The thread that writes the snapshot of this generation.
     snapshot: Option<JoinHandle<()>>,
 }
 
 impl Journal {
-    /// Opens a data folder, making it if there is none, and gives the engine that is in it. A new one
-    /// begins with `config`; an old one has its own, which is part of its state.
+    /// Opens a data folder, or creates it, and returns the engine in it. A new engine gets
+    /// `config`. An existing one keeps its own configuration, which is part of its state.
     ///
-    /// `most` is how many bytes a log grows to before a snapshot is taken and a new one begins.
+    /// When a log has `snapshot_every` bytes, a snapshot is taken and a new log begins.
     ///
     /// # Errors
-    /// The folder can't be used, or what is in it is damaged. A last frame that was cut off is no
-    /// damage: it is cut away, with a warning.
+    /// The folder can't be used, or a file in it is damaged. An incomplete last frame is not an
+    /// error: it is cut off, with a warning.
     pub fn open(
         folder: &Path,
         config: Config,
-        most: u64,
+        snapshot_every: u64,
     ) -> Result<(Engine, Journal), JournalError> {
-        named(folder, fs::create_dir_all(folder))?;
+        with_path(folder, fs::create_dir_all(folder))?;
         let path = folder.join("lock");
-        let lock = named(&path, File::create(&path))?;
+        let lock = with_path(&path, File::create(&path))?;
         if lock.try_lock().is_err() {
             return Err(JournalError::InUse { path: folder.to_owned() });
         }
-        let (snapshots, logs) = named(folder, generations(folder))?;
+        let (snapshots, logs) = with_path(folder, generations(folder))?;
         let Some(&newest) = snapshots.last() else {
             if let Some(log) = logs.first() {
                 let path = folder.join(format!("{log}.log"));
-                return Err(damaged(&path, 0, "a log without the snapshot that it goes on from"));
+                return Err(damaged(&path, 0, "a log without the snapshot that it continues"));
             }
             let engine = Engine::new(config);
-            named(folder, write_snapshot(folder, 0, &engine))?;
-            let log = named(folder, new_log(folder, 0))?;
-            return Ok((engine, Journal::new(folder, lock, 0, log, LOG.len() as u64, most)));
+            with_path(folder, write_snapshot(folder, 0, &engine))?;
+            let log = with_path(folder, new_log(folder, 0))?;
+            let len = LOG.len() as u64;
+            return Ok((engine, Journal::new(folder, lock, 0, log, len, snapshot_every)));
         };
         let mut engine = read_snapshot(&folder.join(format!("{newest}.snapshot")))?;
         if *engine.config() != config {
-            info!("the data folder has its own configuration, which stays as it is");
+            info!("the data folder has its own configuration: the given one is not used");
         }
         let last = logs.last().copied().unwrap_or(newest).max(newest);
         let mut end = None;
@@ -143,26 +149,33 @@ impl Journal {
         let path = folder.join(format!("{last}.log"));
         let (log, len) = match end {
             Some(len) => {
-                let log = named(&path, OpenOptions::new().append(true).open(&path))?;
-                // What was cut off goes before anything is written behind it.
-                named(&path, log.set_len(len).and_then(|()| log.sync_all()))?;
+                let log = with_path(&path, OpenOptions::new().append(true).open(&path))?;
+                // Remove an incomplete frame before the next one is appended.
+                with_path(&path, log.set_len(len).and_then(|()| log.sync_all()))?;
                 (log, len)
             }
-            None => (named(&path, new_log(folder, last))?, LOG.len() as u64),
+            None => (with_path(&path, new_log(folder, last))?, LOG.len() as u64),
         };
         info!(stats = ?engine.stats(), "read {}", folder.display());
-        let journal = Journal::new(folder, lock, last, log, len, most);
-        journal.forget_before(newest);
+        let journal = Journal::new(folder, lock, last, log, len, snapshot_every);
+        journal.remove_before(newest);
         Ok((engine, journal))
     }
 
-    fn new(folder: &Path, lock: File, generation: u64, log: File, len: u64, most: u64) -> Self {
+    fn new(
+        folder: &Path,
+        lock: File,
+        generation: u64,
+        log: File,
+        len: u64,
+        snapshot_every: u64,
+    ) -> Self {
         let folder = folder.to_owned();
-        Journal { folder, _lock: lock, generation, log, len, most, snapshot: None }
+        Journal { folder, _lock: lock, generation, log, len, snapshot_every, snapshot: None }
     }
 
-    /// Begins the next generation: a new log now, its snapshot on a thread of its own.
-    fn turn_over(&mut self, engine: Engine) -> io::Result<()> {
+    /// Begins the next generation. Its log begins now; its snapshot is written on another thread.
+    fn start_generation(&mut self, engine: Engine) -> io::Result<()> {
         let generation = self.generation.saturating_add(1);
         self.log = new_log(&self.folder, generation)?;
         self.generation = generation;
@@ -171,43 +184,43 @@ impl Journal {
         self.snapshot =
             Some(thread::Builder::new().name("snapshot".into()).spawn(
                 move || match write_snapshot(&folder, generation, &engine) {
-                    Ok(()) => forget_before(&folder, generation),
+                    Ok(()) => remove_before(&folder, generation),
                     Err(error) => {
-                        warn!(%error, "no snapshot: the next start reads more of the log")
+                        warn!(%error, "no snapshot: the next start has to read older logs, too")
                     }
                 },
             )?);
         Ok(())
     }
 
-    fn forget_before(&self, generation: u64) {
-        forget_before(&self.folder, generation);
+    fn remove_before(&self, generation: u64) {
+        remove_before(&self.folder, generation);
     }
 }
 
 impl Storage for Journal {
     fn append(&mut self, records: &[u8]) -> io::Result<()> {
         let frame = frame(records)?;
-        let kept = (&self.log).write_all(&frame).and_then(|()| self.log.sync_data());
-        match kept {
+        let result = (&self.log).write_all(&frame).and_then(|()| self.log.sync_data());
+        match result {
             Ok(()) => self.len = self.len.saturating_add(frame.len() as u64),
-            // What may be there of it must not come back with the next start.
+            // A part of the frame may be on disk. The next start must not apply it.
             Err(_) => {
                 if let Err(error) = self.log.set_len(self.len).and_then(|()| self.log.sync_all()) {
-                    warn!(%error, "commands that were refused may come back with the next start");
+                    warn!(%error, "commands answered with 503 may be applied at the next start");
                 }
             }
         }
-        kept
+        result
     }
 
-    fn settled(&mut self, engine: &Engine) {
+    fn committed(&mut self, engine: &Engine) {
         let busy = self.snapshot.as_ref().is_some_and(|thread| !thread.is_finished());
-        if self.len >= self.most
+        if self.len >= self.snapshot_every
             && !busy
-            && let Err(error) = self.turn_over(engine.clone())
+            && let Err(error) = self.start_generation(engine.clone())
         {
-            warn!(%error, "no new log: the old one goes on");
+            warn!(%error, "could not start a new log and its snapshot");
         }
     }
 }
@@ -220,16 +233,16 @@ impl Drop for Journal {
     }
 }
 
-/// The generations that there are snapshots of, and logs, in ascending order.
+/// The generations of the snapshots and of the logs in a folder, each in ascending order.
 fn generations(folder: &Path) -> io::Result<(Vec<u64>, Vec<u64>)> {
     let (mut snapshots, mut logs) = (Vec::new(), Vec::new());
     for file in fs::read_dir(folder)? {
         let path = file?.path();
         let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|s| s.parse().ok());
-        match (path.extension().and_then(|ending| ending.to_str()), number) {
+        match (path.extension().and_then(|extension| extension.to_str()), number) {
             (Some("snapshot"), Some(number)) => snapshots.push(number),
             (Some("log"), Some(number)) => logs.push(number),
-            // A snapshot that was not finished.
+            // An unfinished snapshot.
             (Some("new"), _) => fs::remove_file(&path)?,
             _ => {}
         }
@@ -239,18 +252,18 @@ fn generations(folder: &Path) -> io::Result<(Vec<u64>, Vec<u64>)> {
     Ok((snapshots, logs))
 }
 
-/// Removes what a snapshot has made superfluous.
-fn forget_before(folder: &Path, generation: u64) {
+/// Removes the files of older generations, which a snapshot has replaced.
+fn remove_before(folder: &Path, generation: u64) {
     let Ok((snapshots, logs)) = generations(folder) else { return };
-    let old = |numbers: Vec<u64>, ending: &'static str| {
+    let old = |numbers: Vec<u64>, extension: &'static str| {
         numbers
             .into_iter()
             .filter(move |number| *number < generation)
-            .map(move |number| folder.join(format!("{number}.{ending}")))
+            .map(move |number| folder.join(format!("{number}.{extension}")))
     };
     for path in old(snapshots, "snapshot").chain(old(logs, "log")) {
         if let Err(error) = fs::remove_file(&path) {
-            warn!(%error, "{} stays", path.display());
+            warn!(%error, "can't remove {}", path.display());
         }
     }
 }
@@ -262,7 +275,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 fn new_log(folder: &Path, generation: u64) -> io::Result<File> {
     let path = folder.join(format!("{generation}.log"));
     let mut log = OpenOptions::new().append(true).create(true).open(path)?;
-    // What a start that was cut off may have left.
+    // An earlier attempt may have been interrupted and left a part of the file.
     log.set_len(0)?;
     log.write_all(LOG)?;
     log.sync_all()?;
@@ -270,22 +283,22 @@ fn new_log(folder: &Path, generation: u64) -> io::Result<File> {
     Ok(log)
 }
 
-/// The snapshot is there whole, under its name, or not at all.
+/// Writes a snapshot atomically: under a temporary name first, then renamed.
 fn write_snapshot(folder: &Path, generation: u64, engine: &Engine) -> io::Result<()> {
     let path = folder.join(format!("{generation}.snapshot"));
-    let beside = folder.join(format!("{generation}.new"));
+    let temporary = folder.join(format!("{generation}.new"));
     let bytes = postcard::to_stdvec(engine).map_err(io::Error::other)?;
-    let mut file = File::create(&beside)?;
+    let mut file = File::create(&temporary)?;
     file.write_all(SNAPSHOT)?;
     file.write_all(&crc32fast::hash(&bytes).to_le_bytes())?;
     file.write_all(&bytes)?;
     file.sync_all()?;
-    fs::rename(&beside, &path)?;
+    fs::rename(&temporary, &path)?;
     sync_folder(folder)
 }
 
 fn read_snapshot(path: &Path) -> Result<Engine, JournalError> {
-    let bytes = named(path, fs::read(path))?;
+    let bytes = with_path(path, fs::read(path))?;
     let Some(rest) = bytes.strip_prefix(SNAPSHOT) else {
         return Err(damaged(path, 0, "not a snapshot"));
     };
@@ -309,13 +322,14 @@ fn frame(records: &[u8]) -> io::Result<Vec<u8>> {
     Ok(frame)
 }
 
-/// What stands at the beginning of some bytes of a log.
+/// The first frame in the bytes of a log.
 enum Frame<'a> {
     Whole {
         records: &'a [u8],
+        /// The bytes after the frame.
         rest: &'a [u8],
     },
-    /// The end was not written.
+    /// The frame was not written completely.
     Torn,
     Damaged(&'static str),
 }
@@ -324,7 +338,7 @@ fn first_frame(bytes: &[u8]) -> Frame<'_> {
     let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else { return Frame::Torn };
     let word = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|nth| header[at + nth]));
     if crc32fast::hash(&header[..8]) != word(8) {
-        // A file may grow before what is written to it arrives.
+        // The file may have grown before its data was written: then all bytes are zero.
         let blank = bytes.iter().all(|byte| *byte == 0);
         return if blank { Frame::Torn } else { Frame::Damaged("a frame's header does not match") };
     }
@@ -337,11 +351,12 @@ fn first_frame(bytes: &[u8]) -> Frame<'_> {
     }
 }
 
-/// Carries out a log. Returns where it ends; `None` if it is the last one and was not begun.
+/// Applies the commands in a log. Returns the length of its whole frames. Returns `None` if this is
+/// the last log and the file is missing or has an incomplete file header.
 fn replay(path: &Path, engine: &mut Engine, last: bool) -> Result<Option<u64>, JournalError> {
     let bytes = match fs::read(path) {
         Err(error) if last && error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        bytes => named(path, bytes)?,
+        bytes => with_path(path, bytes)?,
     };
     let Some(mut rest) = bytes.strip_prefix(LOG) else {
         return if last && LOG.starts_with(&bytes) {
@@ -356,13 +371,13 @@ fn replay(path: &Path, engine: &mut Engine, last: bool) -> Result<Option<u64>, J
             return Ok(Some(at as u64));
         }
         let mut records = match first_frame(rest) {
-            Frame::Whole { records, rest: behind } => {
-                rest = behind;
+            Frame::Whole { records, rest: after } => {
+                rest = after;
                 records
             }
             Frame::Torn if last => {
                 warn!(
-                    "{}: byte {at}: the last frame was not written whole: {} bytes cut off",
+                    "{}: byte {at}: the last frame is incomplete: {} bytes cut off",
                     path.display(),
                     rest.len()
                 );
@@ -372,11 +387,11 @@ fn replay(path: &Path, engine: &mut Engine, last: bool) -> Result<Option<u64>, J
             Frame::Damaged(what) => return Err(damaged(path, at, what)),
         };
         while !records.is_empty() {
-            let ((now, command), others): (Record, _) = postcard::take_from_bytes(records)
+            let ((now, command), remaining): (Record, _) = postcard::take_from_bytes(records)
                 .map_err(|error| damaged(path, at, format!("not a command: {error}")))?;
-            // What was refused is refused again: it charges the rate limit.
+            // Refused commands are in the log, too, because they count against the rate limit.
             let _ = engine.apply(command, now);
-            records = others;
+            records = remaining;
         }
     }
 }

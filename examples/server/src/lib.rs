@@ -1,14 +1,15 @@
 //! A chat-group server on [`disband`]: HTTP for commands, WebSockets for signals.
 //!
-//! - `service` is the engine behind a lock, and what is done with what it returns
-//! - `routes` and `socket` are the addresses; `answer` is what goes in and out there
-//! - `connections` is who is connected, and what waits for them
-//! - [`Journal`] is what is on disk
-//! - [`Server`] listens, and ends in order
-//! - [`Tokens`] stands in for a log-in
+//! - `service`: the engine behind a lock, and the threads that commit commands and send signals
+//! - `routes` and `socket`: the HTTP routes and the WebSocket; `answer`: replies and request
+//!   parsing
+//! - `connections`: the connected sockets, each with its queue of frames
+//! - [`Journal`]: commands and snapshots on disk
+//! - [`Server`]: the listener and the shutdown
+//! - [`Tokens`]: a stand-in for a real log-in
 
 #![warn(missing_docs)]
-#![allow(missing_debug_implementations, reason = "nobody prints a service")]
+#![allow(missing_debug_implementations, reason = "a service is never printed")]
 
 mod answer;
 mod clock;

@@ -1,4 +1,4 @@
-//! `cargo run --release -p disband-server`, and open the address that it prints.
+//! Run `cargo run --release -p disband-server`, then open the printed address in a browser.
 
 use std::fs;
 use std::io;
@@ -15,19 +15,19 @@ use tracing_subscriber::EnvFilter;
 
 /// A chat-group server: HTTP for commands, WebSockets for signals, and a page to try it in.
 ///
-/// It knows no passwords: whoever asks to be somebody, is. So it listens on loopback.
+/// There are no passwords: anyone can log in as any user. So it listens on loopback by default.
 #[derive(Parser)]
 struct Arguments {
-    /// Where to listen.
+    /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Where commands are kept, so that they outlive the process. Without it, in memory alone.
+    /// Folder to keep commands in. Without it, all data is lost when the process ends.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The engine's configuration, as JSON; what it leaves out is the default.
+    /// The engine's configuration, as JSON. Missing fields have their default values.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// How many bytes of commands are kept before a snapshot is taken.
+    /// Take a snapshot after this many bytes of commands.
     #[arg(long, value_name = "BYTES", default_value_t = Options::default().snapshot_every)]
     snapshot_every: u64,
 }
@@ -47,9 +47,9 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let config = match &arguments.config {
         Some(path) => {
-            let named = |cause: &dyn std::fmt::Display| format!("{}: {cause}", path.display());
-            let text = fs::read_to_string(path).map_err(|error| named(&error))?;
-            serde_json::from_str(&text).map_err(|error| named(&error))?
+            let with_path = |cause: &dyn std::fmt::Display| format!("{}: {cause}", path.display());
+            let text = fs::read_to_string(path).map_err(|error| with_path(&error))?;
+            serde_json::from_str(&text).map_err(|error| with_path(&error))?
         }
         None => Config::default(),
     };
@@ -60,12 +60,12 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         snapshot_every: arguments.snapshot_every,
         ..Options::default()
     };
-    // Each client holds a file open.
+    // Each connection needs a file descriptor.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        warn!(%error, "the limit of open files stays as it is");
+        warn!(%error, "could not raise the limit of open files");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(async {
+    let result = runtime.block_on(async {
         let (mut term, mut int) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let server = Server::start(options).await?;
@@ -77,7 +77,7 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         server.stop().await;
         Ok(())
     });
-    // What has not ended by now is not waited for.
+    // Do not wait for tasks that are still running.
     runtime.shutdown_background();
-    ended
+    result
 }

@@ -1,4 +1,4 @@
-//! What is counted, in the form that Prometheus reads.
+//! Metrics, in the text format that Prometheus reads.
 
 use std::sync::atomic::AtomicU64;
 
@@ -19,26 +19,26 @@ struct Answered {
     code: u16,
 }
 
-/// All that is counted.
+/// All metrics.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
     answers: Family<Answered, Counter>,
     pub(crate) sockets: Gauge,
     pub(crate) frames: Counter,
-    pub(crate) given_up: Counter,
+    pub(crate) slow_sockets: Counter,
     pub(crate) syncs: Histogram,
     engine: [Level; 6],
 }
 
-/// What `Stats` has, in the order of `Metrics::engine`.
+/// Name and help text of the gauges in `Metrics::engine`, in the same order.
 const LEVELS: [(&str, &str); 6] = [
     ("groups", "Living groups"),
-    ("memberships", "Memberships in them"),
-    ("entries", "Entries in their logs"),
-    ("tombstones", "Dissolved groups that are remembered"),
-    ("cells", "Rate-limit cells"),
-    ("unswept", "Index entries of dissolved groups that wait for the sweep"),
+    ("memberships", "Memberships in living groups"),
+    ("entries", "Log entries in living groups"),
+    ("tombstones", "Dissolved groups that are still remembered"),
+    ("cells", "Rate-limit cells (a cell is the stored state of one rate limit)"),
+    ("unswept", "Index entries of dissolved groups that are not yet removed"),
 ];
 
 impl Metrics {
@@ -48,18 +48,19 @@ impl Metrics {
             answers: Family::default(),
             sockets: Gauge::default(),
             frames: Counter::default(),
-            given_up: Counter::default(),
+            slow_sockets: Counter::default(),
             syncs: Histogram::new(exponential_buckets(0.000_1, 2.0, 16)),
             engine: Default::default(),
             registry: Registry::default(),
         };
-        let what = "Commands that were answered";
+        let what = "Answered commands";
         registry.register("commands", what, metrics.answers.clone());
         registry.register("sockets", "Open WebSockets", metrics.sockets.clone());
-        registry.register("frames", "Signals put into a socket's queue", metrics.frames.clone());
-        let what = "Sockets that could not keep up, and were disconnected";
-        registry.register("slow_sockets", what, metrics.given_up.clone());
-        let what = "How long it took to have a group of commands on disk";
+        let what = "Signals sent to a socket's queue, even if it was full";
+        registry.register("frames", what, metrics.frames.clone());
+        let what = "Sockets disconnected because they were too slow";
+        registry.register("slow_sockets", what, metrics.slow_sockets.clone());
+        let what = "Time to write and sync a batch of commands to disk";
         registry.register_with_unit("sync", what, Unit::Seconds, metrics.syncs.clone());
         for ((name, what), level) in LEVELS.iter().zip(&metrics.engine) {
             registry.register(*name, *what, level.clone());
@@ -71,7 +72,7 @@ impl Metrics {
         self.answers.get_or_create(&Answered { operation: operation.name(), code }).inc();
     }
 
-    /// Everything, as text.
+    /// All metrics as text. `stats` gives the values of the engine's gauges.
     pub(crate) fn encode(&self, stats: &Stats) -> String {
         let Stats { groups, memberships, entries, tombstones, cells, unswept, .. } = *stats;
         let levels = [groups, memberships, entries, tombstones, cells, unswept];
@@ -79,7 +80,7 @@ impl Metrics {
             level.set(value);
         }
         let mut text = String::new();
-        encode(&mut text, &self.registry).expect("a string takes whatever is written");
+        encode(&mut text, &self.registry).expect("writing to a string cannot fail");
         text
     }
 }

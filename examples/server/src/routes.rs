@@ -1,4 +1,4 @@
-//! Which address does what.
+//! The HTTP routes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,29 +24,30 @@ use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 use tracing::info_span;
 
-use crate::answer::{Answer, Asked, Caller, Place, Said};
+use crate::answer::{Answer, Authenticated, Json, Path, Query};
 use crate::clock;
 use crate::service::Service;
 use crate::socket;
 
-/// A message of 65,536 bytes, each of them six in JSON, and what is around it.
-const BODY: usize = 512 * 1024;
+/// The longest body, in bytes. A message has at most 65,536 bytes by default. JSON may need six
+/// bytes for each of them (`\u0000`). The rest is room for the object around the message.
+const MAX_BODY: usize = 512 * 1024;
 
-/// How long a request may take, its body included.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a request may take, including receiving its body.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The most entries, or members, of one page.
-const PAGE: u64 = 1000;
+/// The maximum number of entries or members in one page.
+const MAX_PAGE: u64 = 1000;
 
 type Shared = State<Arc<Service>>;
 
-/// Every address there is.
+/// All routes.
 pub(crate) fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/x/group/create/{group}", post(create))
         .route("/x/group/join/{group}", post(join))
         .route("/x/group/leave/{group}", post(leave))
-        .route("/x/group/post/{group}", post(say))
+        .route("/x/group/post/{group}", post(post_message))
         .route("/x/group/kick/{group}/{user}", post(kick))
         .route("/x/group/ban/{group}/{user}", post(ban))
         .route("/x/group/unban/{group}/{user}", post(unban))
@@ -65,22 +66,22 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .with_state(service)
-        .layer(RequestBodyLimitLayer::new(BODY))
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, PATIENCE))
+        .layer(RequestBodyLimitLayer::new(MAX_BODY))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT))
         .layer(CatchPanicLayer::new())
-        .layer(map_response(in_shape))
+        .layer(map_response(with_json_body))
         .layer(SetResponseHeaderLayer::if_not_present(
             CACHE_CONTROL,
             HeaderValue::from_static("no-store"),
         ))
-        // The path alone: a token may stand in the query.
+        // Log the path only: the query may contain a token.
         .layer(TraceLayer::new_for_http().make_span_with(|request: &Request<_>| {
             info_span!("request", method = %request.method(), path = request.uri().path())
         }))
 }
 
-/// What the layers answer by themselves, in the shape of all other answers.
-async fn in_shape(response: Response) -> Response {
+/// Gives an error from axum or from a layer the JSON body that all other errors have.
+async fn with_json_body(response: Response) -> Response {
     let status = response.status();
     let json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
     if json || !(status.is_client_error() || status.is_server_error()) {
@@ -93,134 +94,135 @@ async fn in_shape(response: Response) -> Response {
     answer
 }
 
-/// For a body that says nothing: `{}`.
+/// A body without fields: `{}`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+struct EmptyBody {}
 
 async fn create(
     State(service): Shared,
-    Caller(owner): Caller,
-    Place(group): Place<GroupId>,
-    Said(options): Said<GroupOptions>,
+    Authenticated(owner): Authenticated,
+    Path(group): Path<GroupId>,
+    Json(options): Json<GroupOptions>,
 ) -> Answer {
     service.submit(Command::Create { owner, group, options: Some(options) }).await
 }
 
 async fn join(
     State(service): Shared,
-    Caller(user): Caller,
-    Place(group): Place<GroupId>,
-    Said(Nothing {}): Said<Nothing>,
+    Authenticated(user): Authenticated,
+    Path(group): Path<GroupId>,
+    Json(EmptyBody {}): Json<EmptyBody>,
 ) -> Answer {
     service.submit(Command::Join { user, group }).await
 }
 
-/// `stint` names the membership that is meant: a late repetition then never ends a newer one.
+/// `stint` is the membership to end (a stint is one unbroken membership of one user in one group).
+/// With it, a late retry cannot end a newer membership.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Leave {
+struct LeaveBody {
     #[serde(default)]
     stint: Option<Stint>,
 }
 
 async fn leave(
     State(service): Shared,
-    Caller(user): Caller,
-    Place(group): Place<GroupId>,
-    Said(Leave { stint }): Said<Leave>,
+    Authenticated(user): Authenticated,
+    Path(group): Path<GroupId>,
+    Json(LeaveBody { stint }): Json<LeaveBody>,
 ) -> Answer {
     service.submit(Command::Leave { user, group, stint }).await
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Say {
+struct PostBody {
     message: Arc<str>,
 }
 
-async fn say(
+async fn post_message(
     State(service): Shared,
-    Caller(author): Caller,
-    Place(group): Place<GroupId>,
-    Said(Say { message }): Said<Say>,
+    Authenticated(author): Authenticated,
+    Path(group): Path<GroupId>,
+    Json(PostBody { message }): Json<PostBody>,
 ) -> Answer {
     service.submit(Command::Post { author, group, message }).await
 }
 
 async fn kick(
     State(service): Shared,
-    Caller(by): Caller,
-    Place((group, user)): Place<(GroupId, UserId)>,
-    Said(Nothing {}): Said<Nothing>,
+    Authenticated(by): Authenticated,
+    Path((group, user)): Path<(GroupId, UserId)>,
+    Json(EmptyBody {}): Json<EmptyBody>,
 ) -> Answer {
     service.submit(Command::Kick { by, group, user }).await
 }
 
-/// `until` in milliseconds since 1970; null for until the ban is lifted.
+/// `until` is in milliseconds since 1970. Without it, the ban lasts until it is lifted.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Ban {
+struct BanBody {
     #[serde(default)]
     until: Option<Timestamp>,
 }
 
 async fn ban(
     State(service): Shared,
-    Caller(by): Caller,
-    Place((group, user)): Place<(GroupId, UserId)>,
-    Said(Ban { until }): Said<Ban>,
+    Authenticated(by): Authenticated,
+    Path((group, user)): Path<(GroupId, UserId)>,
+    Json(BanBody { until }): Json<BanBody>,
 ) -> Answer {
     service.submit(Command::Ban { by, group, user, until }).await
 }
 
 async fn unban(
     State(service): Shared,
-    Caller(by): Caller,
-    Place((group, user)): Place<(GroupId, UserId)>,
-    Said(Nothing {}): Said<Nothing>,
+    Authenticated(by): Authenticated,
+    Path((group, user)): Path<(GroupId, UserId)>,
+    Json(EmptyBody {}): Json<EmptyBody>,
 ) -> Answer {
     service.submit(Command::Unban { by, group, user }).await
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Ranked {
+struct RankBody {
     rank: Rank,
 }
 
 async fn rank(
     State(service): Shared,
-    Caller(by): Caller,
-    Place((group, user)): Place<(GroupId, UserId)>,
-    Said(Ranked { rank }): Said<Ranked>,
+    Authenticated(by): Authenticated,
+    Path((group, user)): Path<(GroupId, UserId)>,
+    Json(RankBody { rank }): Json<RankBody>,
 ) -> Answer {
     service.submit(Command::SetRank { by, group, user, rank }).await
 }
 
 async fn transfer(
     State(service): Shared,
-    Caller(owner): Caller,
-    Place((group, user)): Place<(GroupId, UserId)>,
-    Said(Nothing {}): Said<Nothing>,
+    Authenticated(owner): Authenticated,
+    Path((group, user)): Path<(GroupId, UserId)>,
+    Json(EmptyBody {}): Json<EmptyBody>,
 ) -> Answer {
     service.submit(Command::Transfer { owner, group, user }).await
 }
 
 async fn set_options(
     State(service): Shared,
-    Caller(by): Caller,
-    Place(group): Place<GroupId>,
-    Said(options): Said<GroupOptions>,
+    Authenticated(by): Authenticated,
+    Path(group): Path<GroupId>,
+    Json(options): Json<GroupOptions>,
 ) -> Answer {
     service.submit(Command::SetOptions { by, group, options }).await
 }
 
 async fn dissolve(
     State(service): Shared,
-    Caller(owner): Caller,
-    Place(group): Place<GroupId>,
-    Said(Nothing {}): Said<Nothing>,
+    Authenticated(owner): Authenticated,
+    Path(group): Path<GroupId>,
+    Json(EmptyBody {}): Json<EmptyBody>,
 ) -> Answer {
     let (note, successor) = (None, None);
     service.submit(Command::Dissolve { owner, group, note, successor }).await
@@ -228,15 +230,15 @@ async fn dissolve(
 
 async fn leave_all(
     State(service): Shared,
-    Caller(user): Caller,
-    Said(Nothing {}): Said<Nothing>,
+    Authenticated(user): Authenticated,
+    Json(EmptyBody {}): Json<EmptyBody>,
 ) -> Answer {
     service.submit(Command::LeaveAll { user }).await
 }
 
-/// A group as its members see it, at its version.
+/// A group as one member sees it. `stint` and `rank` are those of this member.
 #[derive(Serialize)]
-struct Seen {
+struct GroupView {
     groupid: GroupId,
     version: u64,
     owner: UserId,
@@ -247,9 +249,10 @@ struct Seen {
     rank: Rank,
 }
 
-impl Seen {
-    fn by(user: &UserId, id: &GroupId, group: &disband::Group<UserId>) -> Option<Seen> {
-        Some(Seen {
+impl GroupView {
+    /// Returns `None` if `user` is not a member.
+    fn of(user: &UserId, id: &GroupId, group: &disband::Group<UserId>) -> Option<GroupView> {
+        Some(GroupView {
             groupid: *id,
             version: group.version(),
             owner: *group.owner(),
@@ -262,22 +265,28 @@ impl Seen {
     }
 }
 
-async fn groups(State(service): Shared, Caller(user): Caller) -> Answer {
+async fn groups(State(service): Shared, Authenticated(user): Authenticated) -> Answer {
     let engine = service.view();
-    let seen = engine.groups_of(&user).filter_map(|(id, _)| Seen::by(&user, id, engine.group(id)?));
-    Answer::data(&seen.collect::<Vec<_>>())
+    let views =
+        engine.groups_of(&user).filter_map(|(id, _)| GroupView::of(&user, id, engine.group(id)?));
+    Answer::data(&views.collect::<Vec<_>>())
 }
 
-async fn state(State(service): Shared, Caller(user): Caller, Place(id): Place<GroupId>) -> Answer {
+async fn state(
+    State(service): Shared,
+    Authenticated(user): Authenticated,
+    Path(id): Path<GroupId>,
+) -> Answer {
     let engine = service.view();
-    match engine.group(&id).and_then(|group| Seen::by(&user, &id, group)) {
-        Some(seen) => Answer::data(&seen),
-        None => why_not(&engine, &user, &id),
+    match engine.group(&id).and_then(|group| GroupView::of(&user, &id, group)) {
+        Some(view) => Answer::data(&view),
+        None => read_refusal(&engine, &user, &id),
     }
 }
 
-/// Why a user may not look at a group: what the engine says of its history.
-fn why_not(engine: &disband::Engine, user: &UserId, group: &GroupId) -> Answer {
+/// Why a user may not read a group: the engine's refusal to read its history. Call it only if the
+/// user is not a member: a member is never refused.
+fn read_refusal(engine: &disband::Engine, user: &UserId, group: &GroupId) -> Answer {
     let now = clock::now();
     match engine.history(user, group, Page::newest(0), now) {
         Ok(_) => Answer::ok(),
@@ -291,15 +300,15 @@ fn refused(refusal: Refusal<UserId>, now: Timestamp) -> Answer {
     Answer::new(reply.code(), &reply)
 }
 
-/// A page of members, by ascending id: those after `after`, at most `limit`.
+/// A page of members in ascending order of user id: at most `limit` of those after `after`.
 #[derive(Deserialize)]
-struct Members {
+struct MembersPage {
     after: Option<UserId>,
-    #[serde(default = "some")]
+    #[serde(default = "default_limit")]
     limit: u64,
 }
 
-fn some() -> u64 {
+fn default_limit() -> u64 {
     100
 }
 
@@ -312,15 +321,15 @@ struct Member {
 
 async fn members(
     State(service): Shared,
-    Caller(user): Caller,
-    Place(id): Place<GroupId>,
-    Asked(page): Asked<Members>,
+    Authenticated(user): Authenticated,
+    Path(id): Path<GroupId>,
+    Query(page): Query<MembersPage>,
 ) -> Answer {
     let engine = service.view();
     let Some(group) = engine.group(&id).filter(|group| group.contains(&user)) else {
-        return why_not(&engine, &user, &id);
+        return read_refusal(&engine, &user, &id);
     };
-    let limit = usize::try_from(page.limit.min(PAGE)).unwrap_or_default();
+    let limit = usize::try_from(page.limit.min(MAX_PAGE)).unwrap_or_default();
     let member =
         |(user, stint): (&UserId, Stint)| Member { user: *user, stint, rank: group.rank(user) };
     let members: Vec<_> = match page.after {
@@ -330,11 +339,11 @@ async fn members(
     Answer::data(&json!({ "version": group.version(), "members": members }))
 }
 
-/// A page of history, newest first: entries before `before`, at most `limit`.
+/// A page of history, newest first: at most `limit` entries before `before`.
 #[derive(Deserialize)]
-struct Entries {
+struct HistoryPage {
     before: Option<u64>,
-    #[serde(default = "some")]
+    #[serde(default = "default_limit")]
     limit: u64,
 }
 
@@ -348,12 +357,12 @@ struct Entry<'a> {
 
 async fn history(
     State(service): Shared,
-    Caller(user): Caller,
-    Place(group): Place<GroupId>,
-    Asked(asked): Asked<Entries>,
+    Authenticated(user): Authenticated,
+    Path(group): Path<GroupId>,
+    Query(query): Query<HistoryPage>,
 ) -> Answer {
     let (engine, now) = (service.view(), clock::now());
-    let page = Page { before: asked.before.map(Seq), limit: asked.limit.min(PAGE) };
+    let page = Page { before: query.before.map(Seq), limit: query.limit.min(MAX_PAGE) };
     match engine.history(&user, &group, page, now) {
         Ok(entries) => {
             let entries = entries.map(|(seq, entry)| Entry {
@@ -370,12 +379,12 @@ async fn history(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Login {
+struct LoginBody {
     user: UserId,
 }
 
-/// The stand-in for the host's own log-in: whoever asks to be somebody, is.
-async fn login(State(service): Shared, Said(Login { user }): Said<Login>) -> Answer {
+/// A stand-in for the host's own log-in: anyone can log in as any user.
+async fn login(State(service): Shared, Json(LoginBody { user }): Json<LoginBody>) -> Answer {
     Answer::data(&json!({ "user": user, "token": service.tokens.of(user) }))
 }
 

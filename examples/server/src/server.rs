@@ -1,4 +1,4 @@
-//! A socket to listen on, and an orderly end.
+//! The listener and the shutdown.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,24 +22,24 @@ use crate::routes::router;
 use crate::service::{Service, Threads};
 use crate::token::Tokens;
 
-/// How long the end may take.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// How long the shutdown may take.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many connections there may be that are not, or not yet, WebSockets.
-const CONNECTIONS: usize = 10_000;
+/// The maximum number of open HTTP connections. One that has become a WebSocket no longer counts.
+const MAX_CONNECTIONS: usize = 10_000;
 
-/// What is chosen at the start.
+/// The options of a server.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where to listen.
+    /// Address to listen on. Port 0, the default, takes any free port.
     pub listen: SocketAddr,
-    /// Of a new engine; one that comes from a data folder has its own.
+    /// The configuration of a new engine. An engine from a data folder keeps its own.
     pub config: Config,
-    /// Where commands are kept; `None` for in memory alone.
+    /// Folder to keep commands in. With `None`, all data is lost when the server ends.
     pub data: Option<PathBuf>,
-    /// How many bytes of commands are kept before a snapshot is taken.
+    /// Take a snapshot after this many bytes of commands.
     pub snapshot_every: u64,
-    /// How long a connection may take to say what it wants.
+    /// How long a client may take to send the headers of a request.
     pub header_timeout: Duration,
 }
 
@@ -61,12 +61,12 @@ pub enum StartError {
     /// The data folder can't be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The machine says no.
+    /// An error from the operating system.
     #[error("{0}")]
     Io(#[from] io::Error),
 }
 
-/// A server at work.
+/// A running server.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -75,29 +75,30 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts one.
+    /// Starts a server.
     ///
     /// # Errors
-    /// The data folder can't be read, or the address can't be listened on.
+    /// The data folder can't be read, or the server can't listen on the address.
     pub async fn start(options: Options) -> Result<Server, StartError> {
-        let config = distinct(options.config)?;
+        let config = with_instance(options.config)?;
         let (engine, storage, tokens): (_, Option<Box<dyn Storage>>, _) = match &options.data {
             Some(folder) => {
                 let (engine, journal) = Journal::open(folder, config, options.snapshot_every)?;
                 (engine, Some(Box::new(journal)), Tokens::open(&folder.join("token.key"))?)
             }
             None => {
-                warn!("in memory alone: nothing outlives this process (--data DIR keeps it)");
+                warn!("without --data DIR, all data is lost when this process ends");
                 (Engine::new(config), None, Tokens::new()?)
             }
         };
         Server::with(engine, storage, tokens, options).await
     }
 
-    /// Starts one with an engine and a place to keep commands.
+    /// Starts a server with a given engine and storage. Ignores `options.config`, `options.data`
+    /// and `options.snapshot_every`.
     ///
     /// # Errors
-    /// The address can't be listened on.
+    /// The server can't listen on the address, or a thread can't be started.
     pub async fn with(
         engine: Engine,
         storage: Option<Box<dyn Storage>>,
@@ -112,22 +113,23 @@ impl Server {
         Ok(Server { address, stop, work })
     }
 
-    /// Where it listens.
+    /// The address that the server listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Ends it: no new commands, what was accepted is carried through and sent, for up to five
-    /// seconds.
+    /// Stops the server: accepts no more commands, commits the accepted ones, and sends their
+    /// signals. Gives up after five seconds.
     pub async fn stop(self) {
         let _ = self.stop.send(());
         let _ = self.work.await;
     }
 }
 
-/// An engine that starts from nothing must not use the keys of one before it.
-fn distinct(config: Config) -> io::Result<Config> {
+/// Replaces the instance number 0 by a random one. The instance number is a part of every signal's
+/// key. A new engine must not repeat the keys of an earlier one.
+fn with_instance(config: Config) -> io::Result<Config> {
     let instance = if config.instance == 0 { getrandom::u64()? } else { config.instance };
     Ok(Config { instance, ..config })
 }
@@ -143,7 +145,7 @@ async fn serve(
     http.timer(TokioTimer::new()).header_read_timeout(options.header_timeout).max_buf_size(65_536);
     let routes = router(Arc::clone(&service));
     let (ending, _) = watch::channel(());
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let accepted = async {
             let slot = Arc::clone(&slots).acquire_owned().await;
@@ -151,7 +153,7 @@ async fn serve(
         };
         let (slot, stream) = tokio::select! {
             accepted = accepted => accepted,
-            // Dropping the other end is a stop, too.
+            // An error means that the `Server` was dropped: stop, too.
             _ = &mut stopped => break,
         };
         let routes = TowerToHyperService::new(routes.clone());
@@ -160,7 +162,7 @@ async fn serve(
         tokio::spawn(async move {
             let mut connection = pin!(connection);
             tokio::select! {
-                // A client that breaks off is no news.
+                // Ignore the error when a client breaks the connection.
                 _ = &mut connection => {}
                 _ = ends.changed() => {
                     connection.as_mut().graceful_shutdown();
@@ -172,7 +174,7 @@ async fn serve(
     }
     drop(listener);
     service.close();
-    let end = Instant::now() + FAREWELL;
+    let end = Instant::now() + SHUTDOWN_TIMEOUT;
     let _ = ending.send(());
     let _ = timeout_at(end, ending.closed()).await;
     let _ = timeout_at(end, spawn_blocking(|| threads.join())).await;
@@ -180,20 +182,20 @@ async fn serve(
     while !service.connections.is_empty() && Instant::now() < end {
         sleep(Duration::from_millis(5)).await;
     }
-    info!(sockets_left = service.connections.len(), "the end");
+    info!(sockets_left = service.connections.len(), "stopped");
 }
 
 async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                // Frames are small, and each is news.
+                // Send small frames without delay.
                 let _ = stream.set_nodelay(true);
                 return stream;
             }
             Err(error) => {
-                // Out of file descriptors, most likely; others may close theirs.
-                warn!(%error, "a connection can't be accepted");
+                // Most likely no file descriptor is free. Wait until other connections close.
+                warn!(%error, "can't accept a connection");
                 sleep(Duration::from_millis(100)).await;
             }
         }

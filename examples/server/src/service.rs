@@ -1,17 +1,20 @@
-//! The engine behind a lock, and the three threads that serve it.
+//! The engine behind a lock, and its three threads.
 //!
 //! ```text
 //! requests --lock--> engine, batch --committer: disk--> replies
 //!                                        |
 //!                                        '--dispatcher--> sockets' queues
-//!                                              |
-//!                     undertaker <-------------'   frees what dissolved groups leave
 //! ```
 //!
-//! A command is applied and takes its place in the batch in one step, under the lock; so batches, and
-//! what comes of them, are in the order of the commands. The committer takes the batch whole, has it
-//! on disk, and then releases replies and signals together. Fanning a signal out takes as long as it
-//! has recipients, so it is nothing that a command or a sync waits for.
+//! Under the lock, a command is applied and appended to the current batch in one step. So the
+//! records on disk and the signals are in the order of the commands.
+//!
+//! - The committer takes the whole batch, writes and syncs it (if there is a disk), and then
+//!   releases its signals and its replies. Only then are its commands committed.
+//! - The dispatcher puts each signal into the queues of its recipients. The more recipients, the
+//!   longer this takes. So it has its own thread, and the committer waits for it only when
+//!   [`BACKLOG`] batches are queued.
+//! - The reclaim thread frees large values, such as the members of a dissolved group.
 
 use std::io;
 use std::mem;
@@ -30,50 +33,53 @@ use crate::journal::{self, Storage};
 use crate::metrics::Metrics;
 use crate::token::Tokens;
 
-/// How many batches of signals may wait for the dispatcher before the committer waits for it.
+/// How many batches of signals may wait for the dispatcher. When there are more, the committer
+/// waits.
 const BACKLOG: usize = 64;
 
 type Signals = Vec<Signal<UserId, GroupId>>;
 type Garbage = Box<dyn Send>;
 
-/// All that the routes need.
+/// The state that all routes share.
 pub(crate) struct Service {
     core: Mutex<Core>,
-    /// The batch is no longer empty, or the end has come.
+    /// Notified when a command enters the batch, and at shutdown.
     arrived: Condvar,
-    /// Who is connected.
     pub(crate) connections: Arc<Connections>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tokens: Tokens,
-    undertaker: mpsc::Sender<Garbage>,
+    /// Values to free on the reclaim thread.
+    reclaim: mpsc::Sender<Garbage>,
 }
 
 struct Core {
     engine: Engine,
-    /// The engine as of what is on disk; `None` if nothing is kept there.
+    /// The engine as of the last sync. `None` without a disk.
     durable: Option<Engine>,
-    /// The last signal of the commands that were answered.
-    told: SignalKey,
+    /// The key of the last signal of a committed batch.
+    committed: SignalKey,
     batch: Batch,
+    /// The server is stopping: no more commands.
     closing: bool,
+    /// A write or a sync has failed: no more commands.
     failed: bool,
 }
 
-/// Commands that were applied, and await the disk together.
+/// Commands that were applied, but are not yet committed. They are synced together.
 #[derive(Default)]
 struct Batch {
     records: Vec<u8>,
     signals: Signals,
-    /// Dropped, they say that it failed.
+    /// One per command. Dropping a sender tells its request that the commit failed.
     replies: Vec<oneshot::Sender<()>>,
 }
 
-/// The threads, to be awaited at the end.
+/// The committer and the dispatcher, to be joined at shutdown.
 #[derive(Debug)]
 pub(crate) struct Threads([JoinHandle<()>; 2]);
 
 impl Threads {
-    /// Waits until all that was accepted is on disk and in the queues.
+    /// Waits until all accepted commands are on disk and their signals are in the queues.
     pub(crate) fn join(self) {
         for thread in self.0 {
             let _ = thread.join();
@@ -82,21 +88,21 @@ impl Threads {
 }
 
 impl Service {
-    /// Begins with `engine`, and keeps commands in `storage`, if there is one.
+    /// Starts the threads. Commands are kept in `storage`, if there is one.
     ///
     /// # Errors
-    /// No thread can be started.
+    /// A thread cannot be started.
     pub(crate) fn start(
         engine: Engine,
         storage: Option<Box<dyn Storage>>,
         tokens: Tokens,
     ) -> io::Result<(Arc<Service>, Threads)> {
         let metrics = Arc::new(Metrics::new());
-        let (undertaker, garbage) = mpsc::channel::<Garbage>();
+        let (reclaim, garbage) = mpsc::channel::<Garbage>();
         let core = Core {
             durable: storage.is_some().then(|| engine.clone()),
             engine,
-            told: SignalKey(0),
+            committed: SignalKey(0),
             batch: Batch::default(),
             closing: false,
             failed: false,
@@ -107,12 +113,12 @@ impl Service {
             connections: Arc::new(Connections::new(Arc::clone(&metrics))),
             metrics,
             tokens,
-            undertaker,
+            reclaim,
         });
         let (signals, dispatched) = mpsc::sync_channel::<Signals>(BACKLOG);
         let named = |name: &str| thread::Builder::new().name(name.into());
-        // It ends when the last of those who send to it does, and nobody waits for it.
-        named("undertaker").spawn(move || garbage.into_iter().for_each(drop))?;
+        // This thread ends when the service is dropped. It is not joined.
+        named("reclaim").spawn(move || garbage.into_iter().for_each(drop))?;
         let threads = Threads([
             named("committer").spawn({
                 let service = Arc::clone(&service);
@@ -127,11 +133,11 @@ impl Service {
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {
-        // The engine does not panic, so a lock is poisoned by nothing that matters to it.
+        // The engine does not panic, so it is consistent even if the lock is poisoned.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Carries out a command. The answer comes when it is certain: with a disk, when it is there.
+    /// Applies a command, and answers when it is committed: with a disk, when it is synced.
     pub(crate) async fn submit(&self, command: Command<UserId, GroupId>) -> Answer {
         let operation = command.kind();
         let answer = self.apply(command).await;
@@ -152,7 +158,7 @@ impl Service {
             }
             let mut result = core.engine.apply(command, now);
             if matches!(result, Err(Refusal::TooFast { .. })) {
-                // It touched nothing, so it needs no place in the order, nor on disk.
+                // The command changed nothing, so it need not be on disk, nor wait for the batch.
                 core.batch.records.truncate(before);
                 return Answer::of(&result, now);
             }
@@ -165,41 +171,42 @@ impl Service {
         };
         self.arrived.notify_one();
         let answer = Answer::of(&result, now);
-        self.bury(result);
+        self.free_later(result);
         match released.await {
             Ok(()) => answer,
             Err(_) => self.core().unavailable(),
         }
     }
 
-    /// The state that may be shown: nothing in it can be lost any more. A clone, to read from without
-    /// the lock.
+    /// The state to read from: with a disk, only what is synced and cannot be lost. It is a clone,
+    /// so reading holds no lock.
     pub(crate) fn view(&self) -> Engine {
         let core = self.core();
         core.durable.as_ref().unwrap_or(&core.engine).clone()
     }
 
-    /// The last signal that is in what may be shown: who reads the state from now on has it.
-    pub(crate) fn told(&self) -> SignalKey {
-        self.core().told
+    /// The key of the last committed signal. The state from [`view`](Self::view) includes all
+    /// signals up to it.
+    pub(crate) fn last_committed(&self) -> SignalKey {
+        self.core().committed
     }
 
-    /// Whether commands are accepted, or why not.
+    /// 200 while commands are accepted, else 503 with the reason.
     pub(crate) fn health(&self) -> Answer {
         let core = self.core();
         if core.closing || core.failed { core.unavailable() } else { Answer::ok() }
     }
 
-    /// From now on no command is accepted; those that were are carried through.
+    /// Accepts no more commands. Those already accepted are still committed.
     pub(crate) fn close(&self) {
         self.core().closing = true;
         self.arrived.notify_one();
     }
 
-    /// Frees something elsewhere: a dissolved group of a million takes a while.
-    fn bury(&self, dead: impl Send + 'static) {
-        // It can only fail if that thread is gone, and then it is freed here.
-        let _ = self.undertaker.send(Box::new(dead));
+    /// Frees a value on the reclaim thread: freeing a dissolved group of a million takes a while.
+    fn free_later(&self, garbage: impl Send + 'static) {
+        // If that thread has ended, the value is freed here.
+        let _ = self.reclaim.send(Box::new(garbage));
     }
 
     fn commit(&self, mut storage: Option<Box<dyn Storage>>, signals: &mpsc::SyncSender<Signals>) {
@@ -207,19 +214,19 @@ impl Service {
             if let (Some(storage), Some(engine)) = (&mut storage, engine) {
                 let start = Instant::now();
                 if let Err(error) = storage.append(&batch.records) {
-                    error!(%error, "commands can't be kept: no more of them until a new start");
-                    // `batch` goes, and so its senders of replies.
+                    error!(%error, "commands can't be written: all are refused until a restart");
+                    // After this, `batch` is dropped, and its requests are answered 503.
                     self.fail();
                     continue;
                 }
                 self.metrics.syncs.observe(start.elapsed().as_secs_f64());
-                storage.settled(&engine);
+                storage.committed(&engine);
                 let old = self.core().durable.replace(engine);
-                self.bury(old);
+                self.free_later(old);
             }
             if let Some(last) = batch.signals.last() {
-                self.core().told = last.key;
-                // The dispatcher ends after this thread.
+                self.core().committed = last.key;
+                // The dispatcher ends after this thread, so sending cannot fail.
                 let _ = signals.send(batch.signals);
             }
             for reply in batch.replies {
@@ -228,7 +235,8 @@ impl Service {
         }
     }
 
-    /// What has arrived, and the engine with all of it; `None` at the end.
+    /// Waits for commands. Returns the batch, and with `clone` a clone of the engine that includes
+    /// it. Returns `None` when the service is closed and the batch is empty.
     fn next_batch(&self, clone: bool) -> Option<(Batch, Option<Engine>)> {
         let mut core = self.core();
         while core.batch.replies.is_empty() {
@@ -240,14 +248,15 @@ impl Service {
         Some((mem::take(&mut core.batch), clone.then(|| core.engine.clone())))
     }
 
-    /// Back to what is on disk. Nobody has been told of anything after it.
+    /// Restores the engine as of the last sync. No later command was answered, and no later signal
+    /// was sent.
     fn fail(&self) {
         let mut core = self.core();
         core.failed = true;
         if let Some(durable) = core.durable.clone() {
             let lost = (mem::replace(&mut core.engine, durable), mem::take(&mut core.batch));
             drop(core);
-            self.bury(lost);
+            self.free_later(lost);
         }
     }
 
@@ -256,8 +265,8 @@ impl Service {
             for signal in &signals {
                 self.connections.deliver(signal);
             }
-            // An audience may be the last to hold a dissolved group's members.
-            self.bury(signals);
+            // An audience may hold the last reference to a dissolved group's members.
+            self.free_later(signals);
         }
     }
 }
@@ -265,9 +274,9 @@ impl Service {
 impl Core {
     fn unavailable(&self) -> Answer {
         Answer::unavailable(if self.failed {
-            "commands can't be kept on disk"
+            "can't write commands to disk"
         } else {
-            "the server is going down"
+            "the server is stopping"
         })
     }
 }

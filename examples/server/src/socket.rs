@@ -1,7 +1,8 @@
-//! `GET /ws`: a user's signals, as they happen.
+//! `GET /ws`: sends a user's signals over a WebSocket.
 //!
-//! A socket only tells. Whatever happens while it is away is not kept for it: a client that connects
-//! reads the state of its groups, each at its version, and then follows.
+//! The server only sends; commands go over HTTP. It does not store signals for a client that is not
+//! connected. So after each connect, a client reads the state of its groups, and then applies the
+//! signals that are newer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,34 +17,34 @@ use serde::Deserialize;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, interval_at, timeout};
 
-use crate::answer::{Answer, Asked, Caller};
+use crate::answer::{Answer, Authenticated, Query};
 use crate::connections::Subscription;
 use crate::service::Service;
 
-/// How often a socket is asked whether somebody is there. Twice without an answer, and it is closed.
+/// The time between two pings. A client that has not answered by the next ping is disconnected.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
-/// What a client may send at most: pings, pongs, and why it closes.
-const RECEIVED: usize = 4096;
+/// The longest message from a client, in bytes. A client only sends pings, pongs and close frames.
+const MAX_RECEIVED: usize = 4096;
 
-/// How much may wait to be written. The longest frame is a message of 65,536 bytes, each of them six
-/// in JSON.
-const UNSENT: usize = 1 << 20;
+/// How many bytes may wait to be written. The longest frame has a message of 65,536 bytes, and JSON
+/// may need six bytes for each of them.
+const MAX_UNSENT: usize = 1 << 20;
 
-/// How many sockets there may be.
-const SOCKETS: usize = 100_000;
+/// The maximum number of open WebSockets.
+const MAX_SOCKETS: usize = 100_000;
 
 #[derive(Deserialize)]
-pub(crate) struct Form {
-    /// Anything but 0 for frames with their group's version.
+pub(crate) struct Params {
+    /// If not 0, each frame has its group's version.
     #[serde(default)]
     versions: u8,
 }
 
 pub(crate) async fn open(
     State(service): State<Arc<Service>>,
-    Caller(user): Caller,
-    Asked(form): Asked<Form>,
+    Authenticated(user): Authenticated,
+    Query(params): Query<Params>,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Response {
     let upgrade = match upgrade {
@@ -52,34 +53,35 @@ pub(crate) async fn open(
             return Answer::error(rejection.status(), rejection.body_text()).into_response();
         }
     };
-    if service.connections.len() >= SOCKETS {
+    if service.connections.len() >= MAX_SOCKETS {
         return Answer::unavailable("too many sockets").into_response();
     }
-    // Before the client hears that it is connected: it misses nothing from then on.
-    let subscription = service.connections.subscribe(user, form.versions != 0);
-    // What was told before that may still be on its way: it is in the state that the client reads.
-    let told = service.told();
+    // Subscribe before the connection is confirmed, so that the client misses no signal after that.
+    let subscription = service.connections.subscribe(user, params.versions != 0);
+    // Signals up to this one may still arrive in the queue. Drop them: the state that the client
+    // will read includes them.
+    let committed = service.last_committed();
     upgrade
-        .read_buffer_size(RECEIVED)
-        .write_buffer_size(RECEIVED)
-        .max_write_buffer_size(UNSENT)
-        .max_message_size(RECEIVED)
-        .max_frame_size(RECEIVED)
-        .on_upgrade(move |socket| serve(socket, subscription, told))
+        .read_buffer_size(MAX_RECEIVED)
+        .write_buffer_size(MAX_RECEIVED)
+        .max_write_buffer_size(MAX_UNSENT)
+        .max_message_size(MAX_RECEIVED)
+        .max_frame_size(MAX_RECEIVED)
+        .on_upgrade(move |socket| serve(socket, subscription, committed))
 }
 
-async fn serve(mut socket: WebSocket, mut subscription: Subscription, told: SignalKey) {
-    let Subscription { frames, given_up, .. } = &mut subscription;
-    let given_up = async {
-        // If it never comes, the queue ends in another way.
-        if given_up.await.is_err() {
+async fn serve(mut socket: WebSocket, mut subscription: Subscription, committed: SignalKey) {
+    let Subscription { frames, overflowed, .. } = &mut subscription;
+    let overflowed = async {
+        // An error means that the server is stopping. `send_frames` handles that: its queue ends.
+        if overflowed.await.is_err() {
             std::future::pending::<()>().await;
         }
     };
     tokio::select! {
-        // It can't keep up, so there is no use in telling it.
-        () = given_up => {}
-        close = converse(&mut socket, frames, told) => {
+        // The client is too slow. Do not wait to send it a close frame.
+        () = overflowed => {}
+        close = send_frames(&mut socket, frames, committed) => {
             if let Some(frame) = close {
                 let _ = timeout(HEARTBEAT, socket.send(Message::Close(Some(frame)))).await;
             }
@@ -87,20 +89,21 @@ async fn serve(mut socket: WebSocket, mut subscription: Subscription, told: Sign
     }
 }
 
-/// Returns what to say at the end, if there is somebody to say it to.
-async fn converse(
+/// Sends frames and pings until the connection has to end. Returns the close frame to send, if any.
+/// Skips frames of signals up to `committed`.
+async fn send_frames(
     socket: &mut WebSocket,
     frames: &mut Receiver<(SignalKey, Utf8Bytes)>,
-    told: SignalKey,
+    committed: SignalKey,
 ) -> Option<CloseFrame> {
     let closing = |code, reason: &'static str| Some(CloseFrame { code, reason: reason.into() });
     let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
-    let mut heard = true;
+    let mut answered = true;
     let mut waiting = Vec::new();
     loop {
         tokio::select! {
             received = socket.recv() => match received {
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => heard = true,
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => answered = true,
                 Some(Ok(Message::Text(_) | Message::Binary(_))) => {
                     return closing(close_code::UNSUPPORTED, "commands go over HTTP");
                 }
@@ -109,16 +112,17 @@ async fn converse(
             },
             count = frames.recv_many(&mut waiting, 64) => {
                 if count == 0 {
-                    return closing(close_code::AWAY, "the server is going down");
+                    return closing(close_code::AWAY, "the server is stopping");
                 }
-                let news = waiting.drain(..).filter(|(key, _)| *key > told).map(|(_, frame)| frame);
-                timeout(HEARTBEAT, send(socket, news)).await.ok()?.ok()?;
+                let newer = waiting.drain(..).filter(|(key, _)| *key > committed);
+                let newer = newer.map(|(_, frame)| frame);
+                timeout(HEARTBEAT, send(socket, newer)).await.ok()?.ok()?;
             }
             _ = heartbeat.tick() => {
-                if !heard {
+                if !answered {
                     return closing(close_code::POLICY, "no answer to a ping");
                 }
-                heard = false;
+                answered = false;
                 let ping = socket.send(Message::Ping(Bytes::new()));
                 timeout(HEARTBEAT, ping).await.ok()?.ok()?;
             }

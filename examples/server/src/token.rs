@@ -1,8 +1,8 @@
-//! Who calls: the stand-in for the host's own log-in.
+//! Tokens: a stand-in for the host's own log-in.
 //!
-//! A token is the user's id and a keyed hash of it. Nobody can make one without the key, and nothing
-//! has to be remembered of those that were given out. What is missing is everything else that a
-//! log-in is: proof of who asks, an end of the token's life, a way to revoke it.
+//! A token is the user's id and a keyed hash of it. Without the key, a token cannot be forged. The
+//! server does not store tokens. A real log-in also needs what is missing here: proof of the user's
+//! identity, and tokens that expire and can be revoked.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -11,27 +11,27 @@ use std::path::Path;
 
 use disband::UserId;
 
-/// Makes tokens, and tells whose they are.
+/// Creates tokens, and finds the user of a token.
 #[derive(Debug)]
 pub struct Tokens {
     key: [u8; 32],
 }
 
 impl Tokens {
-    /// With a key that ends with the process.
+    /// Tokens with a random key that is not stored: they are not valid in another process.
     ///
     /// # Errors
-    /// The machine has no random numbers to give.
+    /// The operating system gives no random numbers.
     pub fn new() -> io::Result<Self> {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
         Ok(Tokens { key })
     }
 
-    /// With the key in this file, which is made if there is none.
+    /// Tokens with the key in this file. If there is no file, creates it with a random key.
     ///
     /// # Errors
-    /// It can't be read or made, or is no key.
+    /// The file can't be read or created, or does not contain a key.
     pub fn open(path: &Path) -> io::Result<Self> {
         match fs::read(path) {
             Ok(bytes) => match bytes.try_into() {
@@ -53,18 +53,18 @@ impl Tokens {
         }
     }
 
-    /// A token that names `user`.
+    /// The token of `user`.
     #[must_use]
     pub fn of(&self, user: UserId) -> String {
         format!("{user}.{}", self.mac(user).to_hex())
     }
 
-    /// The user whom a token names, if it is one of ours.
+    /// The user of a token, if the token was made with this key.
     #[must_use]
     pub fn user(&self, token: &str) -> Option<UserId> {
         let (user, mac) = token.split_once('.')?;
         let user = user.parse().ok()?;
-        // Compared in constant time.
+        // `blake3::Hash` compares in constant time, so timing does not help to forge a token.
         (blake3::Hash::from_hex(mac).ok()? == self.mac(user)).then_some(user)
     }
 
@@ -78,19 +78,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_names_its_user_and_nobody_else() {
-        let (ours, others) = (Tokens::new().unwrap(), Tokens::new().unwrap());
-        let token = ours.of(UserId(7));
-        assert_eq!(ours.user(&token), Some(UserId(7)));
-        assert_eq!(others.user(&token), None);
-        assert_eq!(ours.user(&token.replacen('7', "8", 1)), None);
+    fn a_token_is_valid_for_its_user_and_key_only() {
+        let (tokens, other_key) = (Tokens::new().unwrap(), Tokens::new().unwrap());
+        let token = tokens.of(UserId(7));
+        assert_eq!(tokens.user(&token), Some(UserId(7)));
+        assert_eq!(other_key.user(&token), None);
+        assert_eq!(tokens.user(&token.replacen('7', "8", 1)), None);
         for wrong in ["", ".", "7", "7.", "7.00", &token[1..], &token[..token.len() - 1]] {
-            assert_eq!(ours.user(wrong), None, "{wrong}");
+            assert_eq!(tokens.user(wrong), None, "{wrong}");
         }
     }
 
     #[test]
-    fn a_key_in_a_file_outlives_the_process() {
+    fn a_token_is_still_valid_when_the_key_file_is_opened_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         let token = Tokens::open(&path).unwrap().of(UserId(7));

@@ -1,21 +1,21 @@
-//! Each route, and each refusal.
+//! The HTTP routes, and the refusals.
 
 use disband_server::Options;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::world::{World, small};
+use crate::world::{World, small_limits};
 
 const ALICE: u64 = 1;
 const BOB: u64 = 2;
 const CAROL: u64 = 3;
 
 #[tokio::test]
-async fn a_group_from_its_creation_to_its_end() {
+async fn every_group_and_user_route_works() {
     let world = World::new().await;
-    let stint = world.done(ALICE, "/x/group/create/7", json!({})).await["stint"].clone();
-    let joined = world.done(BOB, "/x/group/join/7", json!({})).await["stint"].clone();
-    world.done(CAROL, "/x/group/join/7", json!({})).await;
+    let stint = world.post_ok(ALICE, "/x/group/create/7", json!({})).await["stint"].clone();
+    let joined = world.post_ok(BOB, "/x/group/join/7", json!({})).await["stint"].clone();
+    world.post_ok(CAROL, "/x/group/join/7", json!({})).await;
     assert_eq!(
         World::ok(world.get(BOB, "/x/group/state/7").await),
         json!({
@@ -29,8 +29,8 @@ async fn a_group_from_its_creation_to_its_end() {
     );
 
     for (nth, message) in ["one", "two", "three"].into_iter().enumerate() {
-        let said = world.done(BOB, "/x/group/post/7", json!({ "message": message })).await;
-        assert_eq!(said, json!({ "seq": nth }));
+        let posted = world.post_ok(BOB, "/x/group/post/7", json!({ "message": message })).await;
+        assert_eq!(posted, json!({ "seq": nth }));
     }
     let page = World::ok(world.get(ALICE, "/x/group/history/7?before=2&limit=1").await);
     assert_eq!(
@@ -39,7 +39,7 @@ async fn a_group_from_its_creation_to_its_end() {
     );
     assert_eq!(page.as_array().unwrap().len(), 1);
 
-    world.done(ALICE, "/x/group/rank/7/2", json!({ "rank": "admin" })).await;
+    world.post_ok(ALICE, "/x/group/rank/7/2", json!({ "rank": "admin" })).await;
     let page = World::ok(world.get(ALICE, "/x/group/members/7?limit=2").await);
     let names = |page: &Value| {
         let members = page["members"].as_array().unwrap().clone();
@@ -49,25 +49,25 @@ async fn a_group_from_its_creation_to_its_end() {
     let page = World::ok(world.get(ALICE, "/x/group/members/7?after=2").await);
     assert_eq!(names(&page), [r#""3" "member""#]);
 
-    world.done(BOB, "/x/group/kick/7/3", json!({})).await;
-    world.done(BOB, "/x/group/ban/7/3", json!({ "until": null })).await;
-    world.done(BOB, "/x/group/unban/7/3", json!({})).await;
-    world.done(CAROL, "/x/group/join/7", json!({})).await;
-    world.done(ALICE, "/x/group/transfer/7/2", json!({})).await;
-    world.done(BOB, "/x/group/options/7", json!({ "owner_exit": "refuse" })).await;
+    world.post_ok(BOB, "/x/group/kick/7/3", json!({})).await;
+    world.post_ok(BOB, "/x/group/ban/7/3", json!({ "until": null })).await;
+    world.post_ok(BOB, "/x/group/unban/7/3", json!({})).await;
+    world.post_ok(CAROL, "/x/group/join/7", json!({})).await;
+    world.post_ok(ALICE, "/x/group/transfer/7/2", json!({})).await;
+    world.post_ok(BOB, "/x/group/options/7", json!({ "owner_exit": "refuse" })).await;
     assert_eq!(world.post(BOB, "/x/group/leave/7", json!({})).await.0, 409);
 
-    world.done(CAROL, "/x/group/create/8", json!({})).await;
+    world.post_ok(CAROL, "/x/group/create/8", json!({})).await;
     let groups = World::ok(world.get(CAROL, "/x/user/groups").await);
     assert_eq!((&groups[0]["groupid"], &groups[1]["groupid"]), (&json!("7"), &json!("8")));
-    let left = world.done(CAROL, "/x/user/leave", json!({})).await;
+    let left = world.post_ok(CAROL, "/x/user/leave", json!({})).await;
     assert_eq!(
         left["groups"],
         json!([{ "groupid": "7", "outcome": "left" }, { "groupid": "8", "outcome": "dissolved" }])
     );
     assert_eq!(World::ok(world.get(CAROL, "/x/user/groups").await), json!([]));
 
-    world.done(BOB, "/x/group/dissolve/7", json!({})).await;
+    world.post_ok(BOB, "/x/group/dissolve/7", json!({})).await;
     let metrics = world.metrics().await;
     for line in [
         "disband_groups 0",
@@ -81,7 +81,7 @@ async fn a_group_from_its_creation_to_its_end() {
 }
 
 #[tokio::test]
-async fn the_replies_are_those_of_the_api() {
+async fn replies_to_a_leave_match_the_chat_api() {
     let world = World::new().await;
     world.group(6228482, 808080, [808081]).await;
     let (status, body) = world.post(808081, "/x/group/leave/6228482", json!({})).await;
@@ -100,13 +100,13 @@ async fn the_replies_are_those_of_the_api() {
 }
 
 #[tokio::test]
-async fn every_refusal_has_its_status_and_says_why() {
-    let world = World::with(Options { config: small(), ..Options::default() }).await;
+async fn refusals_have_the_right_status_and_reason() {
+    let world = World::with(Options { config: small_limits(), ..Options::default() }).await;
     world.group(7, ALICE, [BOB, CAROL]).await;
-    world.done(ALICE, "/x/group/create/8", json!({})).await;
-    world.done(ALICE, "/x/group/leave/8", json!({})).await;
-    world.done(ALICE, "/x/group/create/9", json!({})).await;
-    world.done(ALICE, "/x/group/ban/9/2", json!({})).await;
+    world.post_ok(ALICE, "/x/group/create/8", json!({})).await;
+    world.post_ok(ALICE, "/x/group/leave/8", json!({})).await;
+    world.post_ok(ALICE, "/x/group/create/9", json!({})).await;
+    world.post_ok(ALICE, "/x/group/ban/9/2", json!({})).await;
     let cases = [
         (BOB, "join/1", json!({}), 404, Value::Null),
         (BOB, "join/8", json!({}), 404, json!("dissolved")),
@@ -137,14 +137,15 @@ async fn every_refusal_has_its_status_and_says_why() {
     }
     for path in ["state/7", "members/7", "history/7"] {
         assert_eq!(world.get(4, &format!("/x/group/{path}")).await.0, 400, "{path}");
-        let gone = path.replace('7', "8");
-        assert_eq!(world.get(ALICE, &format!("/x/group/{gone}")).await.0, 404, "{gone}");
+        let dissolved = path.replace('7', "8");
+        let path = format!("/x/group/{dissolved}");
+        assert_eq!(world.get(ALICE, &path).await.0, 404, "{dissolved}");
     }
     world.stop().await;
 }
 
 #[tokio::test]
-async fn too_fast_says_when_to_come_again() {
+async fn a_429_reply_says_when_to_retry() {
     let world = World::with(Options::default()).await;
     let mut last = (0, Value::Null);
     for _ in 0..4 {
@@ -161,7 +162,7 @@ async fn too_fast_says_when_to_come_again() {
 }
 
 #[tokio::test]
-async fn nobody_acts_without_a_token_or_as_somebody_else() {
+async fn a_request_without_a_valid_token_is_refused_with_401() {
     let world = World::new().await;
     let other = World::new().await;
     world.group(7, ALICE, []).await;
@@ -178,7 +179,7 @@ async fn nobody_acts_without_a_token_or_as_somebody_else() {
             assert_eq!((status, &reply["msg"]), (401, &json!("HTTP_401")), "{path} {wrong:?}");
         }
     }
-    // Where no header can be sent, it stands in the address.
+    // The token may be in the query instead of the header.
     let path = format!("/x/group/state/7?id={token}");
     assert_eq!(world.try_send(Method::GET, None, &path, None).await.unwrap().0, 200);
     other.stop().await;
@@ -186,7 +187,7 @@ async fn nobody_acts_without_a_token_or_as_somebody_else() {
 }
 
 #[tokio::test]
-async fn the_page_and_the_health_are_for_everybody() {
+async fn the_page_and_the_health_check_need_no_token() {
     let world = World::new().await;
     let page = reqwest::get(format!("http://{}/", world.address)).await.unwrap();
     assert!(

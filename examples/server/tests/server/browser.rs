@@ -1,4 +1,4 @@
-//! The page, as two people see it.
+//! The page, used by two users in two browsers.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -8,7 +8,7 @@ use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
 
-use crate::world::{World, missing};
+use crate::world::{World, skip_without};
 
 struct Driver {
     process: Child,
@@ -65,8 +65,8 @@ impl Tab {
         field.send_keys(text).await.unwrap();
     }
 
-    /// Waits until this is to be read in that element.
-    async fn sees(&self, id: &str, text: &str) {
+    /// Waits until the element `id` contains `text`.
+    async fn wait_for(&self, id: &str, text: &str) {
         let path = format!("//*[@id='{id}' and contains(., '{text}')]");
         let waiting = self.0.wait().at_most(Duration::from_secs(20));
         if waiting.for_element(Locator::XPath(&path)).await.is_err() {
@@ -80,14 +80,14 @@ impl Tab {
         self.fill("user", user).await;
         self.click("login").await;
         self.0.find(Locator::Css("#login button")).await.unwrap().click().await.unwrap();
-        self.sees("link", "(connected)").await;
+        self.wait_for("link", "(connected)").await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_people_meet_on_the_page_and_the_group_ends() {
+async fn two_users_chat_on_the_page_until_the_owner_dissolves_the_group() {
     let Some(driver) = Driver::start() else {
-        return missing("Chromium with its driver");
+        return skip_without("Chromium with its driver");
     };
     let world = World::new().await;
     let (alice, bob) = (Tab(driver.browser().await), Tab(driver.browser().await));
@@ -96,33 +96,33 @@ async fn two_people_meet_on_the_page_and_the_group_ends() {
 
     alice.fill("group", "6228482").await;
     alice.click("create").await;
-    alice.sees("notice", "Group 6228482 is yours.").await;
+    alice.wait_for("notice", "Group 6228482 is yours.").await;
     bob.fill("group", "1").await;
     bob.click("join").await;
-    bob.sees("notice", "There is no such group.").await;
+    bob.wait_for("notice", "There is no such group.").await;
     bob.fill("group", "6228482").await;
     bob.click("join").await;
-    bob.sees("members", "808080 (owner)").await;
-    alice.sees("members", "808081").await;
-    alice.sees("signals", "memberjoin").await;
+    bob.wait_for("members", "808080 (owner)").await;
+    alice.wait_for("members", "808081").await;
+    alice.wait_for("signals", "memberjoin").await;
 
     bob.fill("message", "<b>hello</b>").await;
     bob.0.find(Locator::Css("#post button")).await.unwrap().click().await.unwrap();
-    alice.sees("messages", "<b>hello</b>").await;
-    bob.sees("messages", "<b>hello</b>").await;
+    alice.wait_for("messages", "<b>hello</b>").await;
+    bob.wait_for("messages", "<b>hello</b>").await;
     if let Some(folder) = std::env::var_os("SCREENSHOTS") {
         let picture = alice.0.screenshot().await.unwrap();
         std::fs::write(std::path::Path::new(&folder).join("page.png"), picture).unwrap();
     }
 
     alice.click("leave").await;
-    alice.sees("notice", "You left group 6228482.").await;
-    bob.sees("signals", "memberkick").await;
-    bob.sees("signals", "historypurge").await;
-    bob.sees("notice", "Group 6228482 was dissolved by 808080").await;
+    alice.wait_for("notice", "You left group 6228482.").await;
+    bob.wait_for("signals", "memberkick").await;
+    bob.wait_for("signals", "historypurge").await;
+    bob.wait_for("notice", "Group 6228482 was dissolved by 808080").await;
     bob.fill("group", "6228482").await;
     bob.click("join").await;
-    bob.sees("notice", "The group was dissolved by 808080 on").await;
+    bob.wait_for("notice", "The group was dissolved by 808080 on").await;
 
     alice.0.close().await.unwrap();
     bob.0.close().await.unwrap();

@@ -1,11 +1,11 @@
-// What a client of the chat API does, with nothing but what every JavaScript engine has: it connects,
-// leaves a group as the API's page shows it, and prints the reply and the signals that come.
+// A client of the chat API. It uses only what every JavaScript engine has. It opens a WebSocket,
+// sends a leave as the API's documentation shows it, and prints the reply and the signals received.
 const [leave, host, id, signals] = process.argv.slice(2);
 
 const socket = new WebSocket(`ws://${host}?id=${id}`);
 const received = [];
 const enough = new Promise((resolve, reject) => {
-  socket.addEventListener("error", () => reject(new Error("no socket")));
+  socket.addEventListener("error", () => reject(new Error("the WebSocket failed")));
   socket.addEventListener("message", (event) => {
     received.push(JSON.parse(event.data.toString()));
     if (received.length === Number(signals)) resolve();

@@ -1,4 +1,4 @@
-//! What is left when things go wrong.
+//! What is kept after a crash, a full disk, a failed sync or a damaged file.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::world::{World, unlimited};
 
-const MOST: u64 = 64 << 20;
+const SNAPSHOT_EVERY: u64 = 64 << 20;
 
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -31,7 +31,8 @@ fn options(folder: &TempDir) -> Options {
     Options { config: unlimited(), data: Some(folder.path().join("data")), ..Options::default() }
 }
 
-/// A server of its own, started through `shell` so that it can be given limits.
+/// Starts the server in another process. `shell` is shell code that runs first, for example to set
+/// limits.
 fn spawn(folder: &Path, shell: &str, more: &[&str]) -> (Child, World) {
     let mut child = Command::new("bash")
         .args(["-c", &format!("{shell} exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_disband-server")])
@@ -46,12 +47,16 @@ fn spawn(folder: &Path, shell: &str, more: &[&str]) -> (Child, World) {
         .unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let address = line.trim().strip_prefix("listening on http://").expect("it listens").to_owned();
+    let address = line
+        .trim()
+        .strip_prefix("listening on http://")
+        .expect("the server prints its address")
+        .to_owned();
     (child, World::at(address))
 }
 
 fn recover(folder: &Path) -> Engine {
-    let (engine, _) = Journal::open(&folder.join("data"), unlimited(), MOST).unwrap();
+    let (engine, _) = Journal::open(&folder.join("data"), unlimited(), SNAPSHOT_EVERY).unwrap();
     engine.check().unwrap();
     engine
 }
@@ -67,14 +72,14 @@ fn messages(engine: &Engine) -> HashMap<String, usize> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_that_was_answered_is_lost_to_kill_9() {
+async fn kill_9_loses_no_answered_command() {
     const ROUNDS: usize = 20;
     const PER_ROUND: usize = 500;
     let folder = folder();
     let answered = Arc::new(Mutex::new(HashSet::new()));
     let sent = Arc::new(AtomicUsize::new(0));
     for round in 0..ROUNDS {
-        // A new generation every now and then.
+        // The threshold is small, so that new generations begin during the test.
         let (mut child, world) = spawn(folder.path(), "", &["--snapshot-every", "40000"]);
         let world = Arc::new(world);
         if round == 0 {
@@ -100,7 +105,7 @@ async fn nothing_that_was_answered_is_lost_to_kill_9() {
                 })
             })
             .collect();
-        // At another moment each time.
+        // Kill each round at a different moment.
         while sent.load(Ordering::Relaxed) < (round + 1) * PER_ROUND {
             sleep(Duration::from_micros(100 + 37 * round as u64)).await;
         }
@@ -109,19 +114,19 @@ async fn nothing_that_was_answered_is_lost_to_kill_9() {
         for client in clients {
             client.await.unwrap();
         }
-        let there = messages(&recover(folder.path()));
+        let recovered = messages(&recover(folder.path()));
         let answered = answered.lock().unwrap();
-        assert!(answered.iter().all(|message| there.contains_key(message)), "round {round}");
-        assert!(there.values().all(|times| *times == 1), "round {round}: done twice");
+        assert!(answered.iter().all(|message| recovered.contains_key(message)), "round {round}");
+        assert!(recovered.values().all(|times| *times == 1), "round {round}: applied twice");
         assert!(answered.len() >= round * PER_ROUND, "{}", answered.len());
     }
     let generations = fs::read_dir(folder.path().join("data")).unwrap().count();
-    assert!(generations <= 6, "old generations are removed: {generations} files");
-    assert!(!folder.path().join("data/0.log").exists(), "a new generation has begun");
+    assert!(generations <= 6, "old generations must be removed: {generations} files");
+    assert!(!folder.path().join("data/0.log").exists(), "a new generation must have begun");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_is_a_503_and_nothing_half_done() {
+async fn a_full_disk_gives_503_and_undoes_the_refused_command() {
     let folder = folder();
     let (mut child, world) = spawn(folder.path(), "trap '' XFSZ; ulimit -f 200;", &[]);
     world.group(7, 1, [2]).await;
@@ -145,16 +150,20 @@ async fn a_full_disk_is_a_503_and_nothing_half_done() {
     assert_eq!(
         (&state["next_seq"], &state["members"]),
         (&json!(answered), &json!(2)),
-        "reads go on"
+        "reads must still work"
     );
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(socket.rest().await.0.len(), answered, "no signal of what was refused");
-    let there = messages(&recover(folder.path()));
-    assert_eq!(there.len(), answered, "nor does it come back");
+    assert_eq!(
+        socket.read_to_end().await.0.len(),
+        answered,
+        "a refused command must send no signal"
+    );
+    let recovered = messages(&recover(folder.path()));
+    assert_eq!(recovered.len(), answered, "a refused command must not be recovered");
 }
 
-/// Keeps two groups of commands, and no more.
+/// A storage that fails after this number of appends.
 struct Failing(u32);
 
 impl Storage for Failing {
@@ -165,7 +174,7 @@ impl Storage for Failing {
 }
 
 #[tokio::test]
-async fn a_failing_fsync_takes_back_what_was_not_kept() {
+async fn a_failed_fsync_gives_503_and_undoes_the_command() {
     let storage: Option<Box<dyn Storage>> = Some(Box::new(Failing(2)));
     let engine = Engine::new(unlimited());
     let server = Server::with(engine, storage, Tokens::new().unwrap(), Options::default()).await;
@@ -177,49 +186,52 @@ async fn a_failing_fsync_takes_back_what_was_not_kept() {
     assert_eq!(World::ok(world.get(1, "/x/group/state/7").await)["members"], 2);
     assert_eq!(world.post(2, "/x/group/leave/7", json!({})).await.0, 503);
     world.stop().await;
-    assert_eq!(socket.rest().await, (vec![], Some(1001)), "nobody heard of it");
+    assert_eq!(socket.read_to_end().await, (vec![], Some(1001)), "no signal must be sent");
 }
 
 #[tokio::test]
-async fn a_torn_end_is_cut_off_and_other_damage_is_named() {
+async fn an_incomplete_last_frame_is_cut_off_and_other_damage_is_reported() {
     let folder = folder();
     let world = World::with(options(&folder)).await;
     world.group(7, 1, [2]).await;
     for nth in 0..3 {
-        world.done(1, "/x/group/post/7", json!({ "message": nth.to_string() })).await;
+        world.post_ok(1, "/x/group/post/7", json!({ "message": nth.to_string() })).await;
     }
     world.stop().await;
     let log = folder.path().join("data/0.log");
     let whole = fs::read(&log).unwrap();
     assert_eq!(messages(&recover(folder.path())).len(), 3);
 
-    // Each way to cut the last frame: within its header, within what follows, or not written yet.
+    // Cut 1 to 11 bytes off the end of the last frame.
     let frame = 12 + u32::from_le_bytes(whole[8..12].try_into().unwrap()) as usize;
     assert!(whole.len() > 8 + 2 * frame, "several frames");
     for cut in 1..12 {
         fs::write(&log, &whole[..whole.len() - cut]).unwrap();
         assert_eq!(messages(&recover(folder.path())).len(), 2, "{cut} bytes missing");
         let len = fs::metadata(&log).unwrap().len() as usize;
-        assert!(len < whole.len() - cut, "the torn end is gone: {len}");
+        assert!(len < whole.len() - cut, "the incomplete frame must be cut off: {len}");
     }
+    // The file has grown, but the data of the next frame was not written.
     let mut blank = whole.clone();
     blank.extend([0; 4096]);
     fs::write(&log, &blank).unwrap();
     assert_eq!(messages(&recover(folder.path())).len(), 3);
     assert_eq!(fs::read(&log).unwrap(), whole);
 
-    // A bit of any byte but those of the last frame's text: never a shorter history, always an error.
+    // Flip a bit in each byte but the last 20: damage in the records of the last frame cannot be
+    // distinguished from an incomplete frame. All other damage must be an error, not a shorter
+    // history.
     for at in 0..whole.len() - 20 {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x10;
         fs::write(&log, &bytes).unwrap();
-        match Journal::open(&folder.path().join("data"), unlimited(), MOST) {
+        match Journal::open(&folder.path().join("data"), unlimited(), SNAPSHOT_EVERY) {
             Err(JournalError::Damaged { path, at: place, .. }) => {
                 assert!(path == log && place <= at as u64, "{at}: {place}");
             }
             Ok((engine, _)) => {
-                let there = messages(&engine).len();
-                assert!(there == 2 && at > 8 + 2 * frame, "byte {at}: silently {there} messages");
+                let count = messages(&engine).len();
+                assert!(count == 2 && at > 8 + 2 * frame, "byte {at}: no error, {count} messages");
             }
             Err(other) => panic!("{other}"),
         }
@@ -230,15 +242,17 @@ async fn a_torn_end_is_cut_off_and_other_damage_is_named() {
     let mut bytes = fs::read(&snapshot).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&snapshot, &bytes).unwrap();
-    let error = Journal::open(&folder.path().join("data"), unlimited(), MOST).unwrap_err();
+    let error =
+        Journal::open(&folder.path().join("data"), unlimited(), SNAPSHOT_EVERY).unwrap_err();
     assert!(error.to_string().contains("0.snapshot: byte 12: the checksum"), "{error}");
     fs::remove_file(&snapshot).unwrap();
-    let error = Journal::open(&folder.path().join("data"), unlimited(), MOST).unwrap_err();
+    let error =
+        Journal::open(&folder.path().join("data"), unlimited(), SNAPSHOT_EVERY).unwrap_err();
     assert!(error.to_string().contains("without the snapshot"), "{error}");
 }
 
 #[tokio::test]
-async fn a_data_folder_has_one_server_and_outlives_it() {
+async fn a_data_folder_is_locked_by_one_server_and_survives_a_restart() {
     let folder = folder();
     let world = World::with(options(&folder)).await;
     world.group(7, 1, [2]).await;
@@ -250,23 +264,23 @@ async fn a_data_folder_has_one_server_and_outlives_it() {
     let world = World::with(options(&folder)).await;
     let path = "/x/group/state/7";
     let after = world.try_send(Method::GET, Some(&token), path, None).await.unwrap();
-    assert_eq!(World::ok(after), before, "and so do its tokens");
+    assert_eq!(World::ok(after), before, "a token must be valid after a restart");
     world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sigterm_ends_in_order() {
+async fn sigterm_sends_queued_signals_and_exits_with_status_0() {
     let folder = folder();
     let (mut child, world) = spawn(folder.path(), "", &[]);
     world.group(7, 1, [2]).await;
     let mut socket = world.socket(2, "").await;
     for nth in 0..100 {
-        world.done(1, "/x/group/post/7", json!({ "message": nth.to_string() })).await;
+        world.post_ok(1, "/x/group/post/7", json!({ "message": nth.to_string() })).await;
     }
     let kill = Command::new("kill").arg(child.id().to_string()).status().unwrap();
     assert!(kill.success());
-    let (frames, code) = socket.rest().await;
-    assert_eq!((frames.len(), code), (100, Some(1001)), "what waited was sent");
+    let (frames, code) = socket.read_to_end().await;
+    assert_eq!((frames.len(), code), (100, Some(1001)), "queued signals must be sent");
     let ended = tokio::task::spawn_blocking(move || child.wait().unwrap());
     assert!(timeout(Duration::from_secs(6), ended).await.unwrap().unwrap().success());
     assert_eq!(messages(&recover(folder.path())).len(), 100);

@@ -1,4 +1,4 @@
-//! Those who send what they should not.
+//! Clients that send invalid data, or none.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::world::{World, unlimited};
 
 #[tokio::test]
-async fn what_is_not_a_request_gets_a_clear_status() {
+async fn an_invalid_request_gets_a_4xx_status_and_a_reason() {
     let world = World::new().await;
     world.group(7, 1, [2]).await;
     let token = world.token(2).await;
@@ -48,12 +48,16 @@ async fn what_is_not_a_request_gets_a_clear_status() {
         );
         assert!(!reply["data"]["reason"].as_str().unwrap().is_empty());
     }
-    assert_eq!(World::ok(world.get(2, "/x/group/state/7").await)["members"], 2, "nothing happened");
+    assert_eq!(
+        World::ok(world.get(2, "/x/group/state/7").await)["members"],
+        2,
+        "nothing must change"
+    );
     world.stop().await;
 }
 
 #[tokio::test]
-async fn a_huge_body_is_refused_before_it_is_read() {
+async fn a_body_over_the_limit_is_refused_before_it_is_fully_received() {
     let world = World::new().await;
     let token = world.token(1).await;
     let mut stream = TcpStream::connect(&world.address).await.unwrap();
@@ -69,7 +73,7 @@ async fn a_huge_body_is_refused_before_it_is_read() {
     let count = stream.read(&mut rest).await.unwrap();
     let rest = String::from_utf8_lossy(&rest[..count]);
     assert!(rest.contains(r#""code":413,"data":{"reason":"#), "{rest}");
-    // One who does not say how long it is gets as far as the limit.
+    // Without a Content-Length, the body is refused when it reaches the limit.
     let mut stream = TcpStream::connect(&world.address).await.unwrap();
     let head = format!(
         "POST /x/group/post/7 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
@@ -86,7 +90,7 @@ async fn a_huge_body_is_refused_before_it_is_read() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_refused() {
+async fn bytes_that_are_not_http_are_refused_with_400() {
     let world = World::new().await;
     let mut stream = TcpStream::connect(&world.address).await.unwrap();
     stream.write_all(b"\x16\x03\x01 hello\r\n\r\n").await.unwrap();
@@ -97,7 +101,7 @@ async fn what_is_not_http_is_refused() {
 }
 
 #[tokio::test]
-async fn a_socket_only_tells() {
+async fn a_client_that_sends_data_over_its_websocket_is_disconnected() {
     let world = World::new().await;
     for (message, code) in [
         (Message::text(r#"{"leave":7}"#), 1003),
@@ -106,14 +110,14 @@ async fn a_socket_only_tells() {
     ] {
         let mut socket = world.socket(1, "").await;
         socket.0.send(message).await.unwrap();
-        assert_eq!(socket.rest().await, (vec![], Some(code)));
+        assert_eq!(socket.read_to_end().await, (vec![], Some(code)));
     }
-    // A frame with bits that mean nothing.
+    // An invalid frame: reserved bits are set.
     let mut socket = world.socket(1, "").await;
     let MaybeTlsStream::Plain(stream) = socket.0.get_mut() else { unreachable!() };
     stream.write_all(&[0xff; 64]).await.unwrap();
-    assert_eq!(socket.rest().await, (vec![], Some(1002)));
-    // Pings are answered.
+    assert_eq!(socket.read_to_end().await, (vec![], Some(1002)));
+    // A ping is allowed: the socket stays open.
     let mut socket = world.socket(1, "").await;
     socket.0.send(Message::Ping(vec![1].into())).await.unwrap();
     world.group(7, 1, [2]).await;
@@ -122,7 +126,7 @@ async fn a_socket_only_tells() {
 }
 
 #[tokio::test]
-async fn a_thousand_who_say_nothing_are_sent_away() {
+async fn a_thousand_silent_connections_are_closed_after_the_header_timeout() {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let header_timeout = Duration::from_secs(2);
     let options = Options { config: unlimited(), header_timeout, ..Options::default() };
@@ -134,9 +138,9 @@ async fn a_thousand_who_say_nothing_are_sent_away() {
     world.group(7, 1, [2]).await;
     for mut stream in silent {
         let closed = timeout(Duration::from_secs(10), stream.read_to_end(&mut Vec::new())).await;
-        assert!(closed.is_ok(), "it is still open");
+        assert!(closed.is_ok(), "a silent connection is still open");
     }
-    // The connections that our client kept may be closed by now as well.
-    World::at(world.address.clone()).done(2, "/x/group/leave/7", json!({})).await;
+    // Use a new client: idle connections of the old one may be closed, too.
+    World::at(world.address.clone()).post_ok(2, "/x/group/leave/7", json!({})).await;
     world.stop().await;
 }

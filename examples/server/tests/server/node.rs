@@ -1,20 +1,20 @@
-//! The API's own way to call it, in JavaScript.
+//! A JavaScript client of the chat API, run in Node.
 
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::world::{World, gist, missing};
+use crate::world::{World, skip_without, type_and_from};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_api_s_javascript_client_works_as_it_is() {
+async fn a_javascript_client_of_the_chat_api_works() {
     let Ok(node) = Command::new("node").arg("--version").output() else {
-        return missing("Node");
+        return skip_without("Node");
     };
     assert!(node.status.success());
     let world = World::new().await;
     world.group(6228482, 808080, [808081]).await;
-    // The member who stays listens, while the owner leaves.
+    // The client opens the member's WebSocket, then sends the owner's leave.
     let (owner, member) = (world.token(808080).await, world.token(808081).await);
     let leave = format!("http://{}/x/group/leave/6228482?id={owner}", world.address);
     let host = format!("{}/ws", world.address);
@@ -28,12 +28,12 @@ async fn the_api_s_javascript_client_works_as_it_is() {
     });
     let output = output.await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let heard: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
     let reply = json!({ "status": 200, "body": { "ok": true, "code": 200, "msg": "OK" } });
-    assert_eq!(heard["reply"], reply);
-    let received = heard["received"].as_array().unwrap();
-    let gists: Vec<_> = received.iter().map(gist).collect();
-    assert_eq!(gists, [("memberkick", "808080"), ("historypurge", "808080")]);
+    assert_eq!(result["reply"], reply);
+    let received = result["received"].as_array().unwrap();
+    let signals: Vec<_> = received.iter().map(type_and_from).collect();
+    assert_eq!(signals, [("memberkick", "808080"), ("historypurge", "808080")]);
     assert_eq!(received[0]["groupid"], "6228482");
     world.stop().await;
 }

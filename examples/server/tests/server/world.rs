@@ -1,4 +1,4 @@
-//! A server, and people who use it.
+//! A server to test, and clients for it.
 
 use std::collections::HashMap;
 use std::env;
@@ -15,12 +15,14 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-/// Nobody is too fast.
+/// A configuration without rate limits.
 pub(crate) fn unlimited() -> Config {
     Config { quotas: Quotas::UNLIMITED, instance: 7, ..Config::default() }
 }
 
+/// A server, and an HTTP client that acts as any user.
 pub(crate) struct World {
+    /// `None` if the server runs in another process.
     server: Option<Server>,
     pub(crate) address: String,
     http: reqwest::Client,
@@ -41,7 +43,7 @@ impl World {
         World { server: Some(server), ..World::at(address) }
     }
 
-    /// Where another process serves.
+    /// A client for the server at this address, in another process.
     pub(crate) fn at(address: String) -> World {
         World { server: None, address, http: reqwest::Client::new(), tokens: Mutex::default() }
     }
@@ -63,7 +65,7 @@ impl World {
         token
     }
 
-    /// Status and body; or that nobody answered.
+    /// Sends a request. Returns the status and the body, or an error if there is no reply.
     pub(crate) async fn try_send(
         &self,
         method: Method,
@@ -93,27 +95,28 @@ impl World {
         self.try_send(Method::GET, Some(&token), path, None).await.unwrap()
     }
 
-    /// What must succeed; returns its `data`.
+    /// Asserts that a reply is a success. Returns its `data`.
     #[track_caller]
     pub(crate) fn ok(answer: (u16, Value)) -> Value {
         assert_eq!((answer.0, &answer.1["ok"]), (200, &json!(true)), "{}", answer.1);
         answer.1["data"].clone()
     }
 
-    pub(crate) async fn done(&self, user: u64, path: &str, body: Value) -> Value {
+    /// Sends a POST that must succeed. Returns the `data` of the reply.
+    pub(crate) async fn post_ok(&self, user: u64, path: &str, body: Value) -> Value {
         World::ok(self.post(user, path, body).await)
     }
 
-    /// `owner` has a group that `members` have joined.
+    /// Creates a group, owned by `owner`, that `members` join.
     pub(crate) async fn group(
         &self,
         group: u64,
         owner: u64,
         members: impl IntoIterator<Item = u64>,
     ) {
-        self.done(owner, &format!("/x/group/create/{group}"), json!({})).await;
+        self.post_ok(owner, &format!("/x/group/create/{group}"), json!({})).await;
         for member in members {
-            self.done(member, &format!("/x/group/join/{group}"), json!({})).await;
+            self.post_ok(member, &format!("/x/group/join/{group}"), json!({})).await;
         }
     }
 
@@ -122,6 +125,7 @@ impl World {
         self.http.get(url).send().await.unwrap().text().await.unwrap()
     }
 
+    /// Opens a WebSocket for `user`. `query` is added to the address.
     pub(crate) async fn socket(&self, user: u64, query: &str) -> Socket {
         let token = self.token(user).await;
         let url = format!("ws://{}/ws?id={token}{query}", self.address);
@@ -135,14 +139,14 @@ impl Socket {
     async fn message(&mut self) -> Option<Message> {
         loop {
             let next = timeout(Duration::from_secs(20), self.0.next()).await;
-            match next.expect("nothing came").transpose().ok().flatten() {
+            match next.expect("nothing received for 20 seconds").transpose().ok().flatten() {
                 Some(Message::Ping(_) | Message::Pong(_)) => {}
                 message => return message,
             }
         }
     }
 
-    /// The next frame, as it came.
+    /// The next frame, not parsed.
     pub(crate) async fn text(&mut self) -> String {
         self.message().await.expect("a frame").into_text().unwrap().to_string()
     }
@@ -151,8 +155,8 @@ impl Socket {
         serde_json::from_str(&self.text().await).unwrap()
     }
 
-    /// All that comes until the end, and how it ends: a close frame's code, if there is one.
-    pub(crate) async fn rest(&mut self) -> (Vec<Value>, Option<u16>) {
+    /// All frames until the socket closes, and the code of the close frame, if there is one.
+    pub(crate) async fn read_to_end(&mut self) -> (Vec<Value>, Option<u16>) {
         let mut frames = Vec::new();
         loop {
             match self.message().await {
@@ -167,19 +171,19 @@ impl Socket {
     }
 }
 
-/// Type and sender of a frame.
-pub(crate) fn gist(frame: &Value) -> (&str, &str) {
+/// The fields `type` and `from` of a frame.
+pub(crate) fn type_and_from(frame: &Value) -> (&str, &str) {
     (frame["type"].as_str().unwrap(), frame["from"].as_str().unwrap())
 }
 
-/// What a test needs that this machine may not have. In CI it must be there.
-pub(crate) fn missing(what: &str) {
-    assert!(env::var_os("CI").is_none(), "there is no {what}, and CI is set");
-    eprintln!("skipped: there is no {what}");
+/// Reports that a test is skipped because this machine has no `what`. In CI, fails instead.
+pub(crate) fn skip_without(what: &str) {
+    assert!(env::var_os("CI").is_none(), "{what} is required in CI, but is not installed");
+    eprintln!("skipped: {what} is not installed");
 }
 
-/// Small limits, to be reached.
-pub(crate) fn small() -> Config {
+/// A configuration with limits that are small enough to reach in a test.
+pub(crate) fn small_limits() -> Config {
     let limits =
         Limits { members_per_group: Some(3), message_bytes: Some(10), ..Limits::default() };
     Config { limits, ..unlimited() }
