@@ -1,17 +1,18 @@
-//! What must not go on ends the process.
+//! Ends the process when it must not continue.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 
-/// Does this, or ends the process if it panics: whatever it was at is half done, and nobody else would know.
+/// Runs `work`, and aborts the process if it panics: the state may then be half changed, and the
+/// rest of the process would continue with it.
 pub(crate) fn on_panic<T>(work: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| process::abort())
 }
 
-/// Whether the test of this name is to abort here. Where it is not, it is run once more in a process of its
-/// own, which must.
+/// For a test that must abort its process. In the parent process, runs the named test again in a
+/// child process, checks that the child aborts, and returns false. In the child, returns true.
 #[cfg(test)]
-pub(crate) fn here(test: &str) -> bool {
+pub(crate) fn in_child(test: &str) -> bool {
     use std::env;
     use std::os::unix::process::ExitStatusExt;
 
@@ -19,8 +20,10 @@ pub(crate) fn here(test: &str) -> bool {
     if env::var_os("ABORT").is_some() {
         return true;
     }
-    let mut again = process::Command::new(env::current_exe().expect("a test runs"));
-    let ended = again.args(["--exact", test]).env("ABORT", "here").output().expect("it runs again");
-    assert_eq!(ended.status.signal(), Some(SIGABRT), "{ended:?}");
+    let program = env::current_exe().expect("the path of this test program is known");
+    let mut child = process::Command::new(program);
+    child.args(["--exact", test]).env("ABORT", "here");
+    let output = child.output().expect("the child process can be started");
+    assert_eq!(output.status.signal(), Some(SIGABRT), "{output:?}");
     false
 }

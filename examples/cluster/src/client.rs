@@ -1,4 +1,4 @@
-//! One who sends commands, and does not let go before there is an answer.
+//! A client of the cluster: sends each command again until there is an answer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,39 +10,42 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::machine::{Answer, SessionId};
 use crate::slots::{Shard, shard_of};
-use crate::wire::{self, Ask, Connection, Consistency, Digest, Request, Response, Seen};
+use crate::wire::{
+    self, Connection, Consistency, Digest, GroupState, Request, Response, ShardRequest,
+};
 
 /// How long one attempt may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long to wait before the next one, where nobody could say who leads.
-const PAUSE: Duration = Duration::from_millis(20);
+/// How long to wait before the next attempt, if the replica did not name another leader.
+const RETRY_DELAY: Duration = Duration::from_millis(20);
 
-/// Why there is no answer.
+/// Why a request has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unanswered {
-    /// Nobody has answered in time, or can be reached. Whether the command was, or will be, carried out
-    /// is not known.
-    #[error("no answer in time: whether it was done is not known")]
-    Late,
-    /// It was turned away at the door. It was not carried out, and will not be.
+pub enum ClientError {
+    /// No replica answered in time. It is not known whether the command was or will be carried out.
+    #[error("no answer in time: it is not known whether the command was carried out")]
+    NoAnswer,
+    /// The replica refused the request. The request was not and will not be carried out.
     #[error("refused: {0}")]
     Refused(String),
 }
 
-/// A client: a session in each shard that it uses, one command at a time.
+/// A client: it has a session in each shard that it uses, and sends one command at a time.
 #[derive(Debug)]
 pub struct Client {
     connections: BTreeMap<u64, Connection>,
     shards: Shard,
+    /// The session in each shard, and the serial number of its last answered command.
     sessions: BTreeMap<Shard, (SessionId, u64)>,
+    /// The presumed leader of each shard.
     leaders: BTreeMap<Shard, u64>,
-    /// How long to try.
-    pub patience: Duration,
+    /// How long a call tries to get an answer, before it fails.
+    pub timeout: Duration,
 }
 
 impl Client {
-    /// Of a cluster with these replicas and so many shards.
+    /// A client of the cluster with these replicas and this many shards.
     #[must_use]
     pub fn new(replicas: &BTreeMap<u64, String>, shards: Shard) -> Self {
         let connection = |(id, address): (&u64, &String)| (*id, Connection::new(address));
@@ -51,18 +54,20 @@ impl Client {
             shards,
             sessions: BTreeMap::new(),
             leaders: BTreeMap::new(),
-            patience: Duration::from_secs(60),
+            timeout: Duration::from_secs(60),
         }
     }
 
-    /// Carries out a command on one group, once, however often it has to be sent.
+    /// Carries out a command on one group exactly once, even if it has to be sent several times.
     ///
     /// # Errors
-    /// No answer came in time. Whether it was done stays unknown: the next command begins a session of
-    /// its own. Or it was refused: because it is too long, or of no one group.
-    pub async fn send(&mut self, command: Command<UserId, GroupId>) -> Result<Answer, Unanswered> {
+    /// No answer came in time; it then stays unknown whether the command was carried out, and the
+    /// next command opens a new session. Or the command was refused: it is too long, it does not
+    /// name one group, or this client is configured with another number of shards than the
+    /// replicas.
+    pub async fn send(&mut self, command: Command<UserId, GroupId>) -> Result<Answer, ClientError> {
         let Some(group) = command.group() else {
-            return Err(Unanswered::Refused("it is of no one group".into()));
+            return Err(ClientError::Refused("the command does not name one group".into()));
         };
         self.send_to(shard_of(*group, self.shards), command).await
     }
@@ -71,35 +76,38 @@ impl Client {
         &mut self,
         shard: Shard,
         command: Command<UserId, GroupId>,
-    ) -> Result<Answer, Unanswered> {
+    ) -> Result<Answer, ClientError> {
         let (session, serial) = match self.sessions.get(&shard) {
             Some(&(session, serial)) => (session, serial),
-            None => match self.until_answered(shard, Ask::Open).await? {
+            None => match self.send_until_answered(shard, ShardRequest::Open).await? {
                 Response::Answer(Answer::Opened(session)) => (session, 0),
-                _ => return Err(Unanswered::Late),
+                _ => return Err(ClientError::NoAnswer),
             },
         };
         let serial = serial + 1;
-        // Should no answer come, the session is over: what was sent may yet be done or not, and no
-        // other command can have its serial, nor the next one before it is known.
+        // If there is no answer, this session cannot be used any more. The command may still be
+        // carried out, so another command must not use its serial. And the next serial cannot be
+        // used until this one is answered.
         self.sessions.remove(&shard);
-        match self.until_answered(shard, Ask::Do { session, serial, command }).await? {
+        match self.send_until_answered(shard, ShardRequest::Do { session, serial, command }).await?
+        {
             Response::Answer(answer) => {
                 if answer != Answer::NoSession {
                     self.sessions.insert(shard, (session, serial));
                 }
                 Ok(answer)
             }
-            _ => Err(Unanswered::Late),
+            _ => Err(ClientError::NoAnswer),
         }
     }
 
-    /// A user's account goes: they leave every group, shard by shard. One command each, so if no answer
-    /// comes it can be asked again, and those that are done already do nothing.
+    /// Makes a user leave every group, when their account is deleted. Sends one command to each
+    /// shard, in order. After an error it can be called again: where it was already carried out, it
+    /// does nothing.
     ///
     /// # Errors
-    /// No answer came in time from one of the shards; those before it are done.
-    pub async fn leave_all(&mut self, user: UserId) -> Result<Vec<Answer>, Unanswered> {
+    /// A shard did not answer in time. The shards before it have carried out the command.
+    pub async fn leave_all(&mut self, user: UserId) -> Result<Vec<Answer>, ClientError> {
         let mut answers = Vec::new();
         for shard in 0..self.shards {
             answers.push(self.send_to(shard, Command::LeaveAll { user }).await?);
@@ -107,137 +115,139 @@ impl Client {
         Ok(answers)
     }
 
-    /// The groups that a user is in, of all shards: each shard's as of when its leader was asked.
+    /// The groups that a user is in, in all shards. Each shard's groups are as of the moment when
+    /// its leader answered, so this is not one consistent view.
     ///
     /// # Errors
     /// No answer came in time.
-    pub async fn groups_of(&mut self, user: UserId) -> Result<Vec<GroupId>, Unanswered> {
+    pub async fn groups_of(&mut self, user: UserId) -> Result<Vec<GroupId>, ClientError> {
         let mut groups = Vec::new();
         for shard in 0..self.shards {
-            match self.until_answered(shard, Ask::Groups { user }).await? {
+            match self.send_until_answered(shard, ShardRequest::Groups { user }).await? {
                 Response::Groups(more) => groups.extend(more),
-                _ => return Err(Unanswered::Late),
+                _ => return Err(ClientError::NoAnswer),
             }
         }
         groups.sort_unstable();
         Ok(groups)
     }
 
-    /// The same as one replica has heard: one question, whatever the number of shards. It may be late.
+    /// The groups that a user is in, from one process's index. One request, for any number of
+    /// shards. The result may be out of date.
     ///
     /// # Errors
-    /// It did not answer.
-    pub async fn groups_heard(
+    /// The process did not answer, or has not read all shards yet.
+    pub async fn indexed_groups(
         &self,
         replica: u64,
         user: UserId,
-    ) -> Result<Vec<GroupId>, Unanswered> {
-        match self.ask(replica, &Request::GroupsHeard { user }).await? {
+    ) -> Result<Vec<GroupId>, ClientError> {
+        match self.request(replica, &Request::IndexedGroups { user }).await? {
             Response::Groups(groups) => Ok(groups),
-            _ => Err(Unanswered::Late),
+            _ => Err(ClientError::NoAnswer),
         }
     }
 
-    /// A user's signals in one shard as one replica has them, from now on.
+    /// Subscribes to a user's signals in one shard at one replica, from now on.
     ///
     /// # Errors
-    /// The replica can't be reached.
-    pub async fn follow(
+    /// The replica cannot be reached, or does not have the shard.
+    pub async fn subscribe(
         &self,
         replica: u64,
         shard: Shard,
         user: UserId,
-    ) -> Result<Follower, Unanswered> {
-        let connection = self.connections.get(&replica).ok_or(Unanswered::Late)?;
-        let request = Request::Follow { shard, user };
-        match timeout(PATIENCE, connection.open(&request)).await {
-            Ok(Ok((stream, Response::Following))) => Ok(Follower { stream }),
-            Ok(Ok((_, Response::Refused(why)))) => Err(Unanswered::Refused(why)),
-            _ => Err(Unanswered::Late),
+    ) -> Result<Subscription, ClientError> {
+        let connection = self.connections.get(&replica).ok_or(ClientError::NoAnswer)?;
+        let request = Request::Subscribe { shard, user };
+        match timeout(ATTEMPT_TIMEOUT, connection.request_on_new_connection(&request)).await {
+            Ok(Ok((stream, Response::Subscribed))) => Ok(Subscription { stream }),
+            Ok(Ok((_, Response::Refused(why)))) => Err(ClientError::Refused(why)),
+            _ => Err(ClientError::NoAnswer),
         }
     }
 
-    /// What is known of a group; by the leader, who makes sure that it still is.
+    /// Reads a group from the leader: a linearisable read.
     ///
     /// # Errors
-    /// No answer came in time.
-    pub async fn read(&mut self, group: GroupId) -> Result<Option<Seen>, Unanswered> {
+    /// No answer came in time, or the request was refused.
+    pub async fn read(&mut self, group: GroupId) -> Result<Option<GroupState>, ClientError> {
         let shard = shard_of(group, self.shards);
-        let ask = Ask::Read { group, consistency: Consistency::Linearizable };
-        match self.until_answered(shard, ask).await? {
-            Response::Seen(seen) => Ok(seen),
-            _ => Err(Unanswered::Late),
+        let request = ShardRequest::Read { group, consistency: Consistency::Linearizable };
+        match self.send_until_answered(shard, request).await? {
+            Response::Group(state) => Ok(state),
+            _ => Err(ClientError::NoAnswer),
         }
     }
 
-    /// What one replica knows of a group. It may be late.
+    /// Reads a group from one replica. The result may be out of date.
     ///
     /// # Errors
-    /// It did not answer.
+    /// The replica did not answer, or refused the request.
     pub async fn read_local(
         &self,
         replica: u64,
         group: GroupId,
-    ) -> Result<Option<Seen>, Unanswered> {
+    ) -> Result<Option<GroupState>, ClientError> {
         let shard = shard_of(group, self.shards);
-        let ask = Ask::Read { group, consistency: Consistency::Local };
-        match self.ask(replica, &Request::In(shard, ask)).await? {
-            Response::Seen(seen) => Ok(seen),
-            _ => Err(Unanswered::Late),
+        let request = ShardRequest::Read { group, consistency: Consistency::Local };
+        match self.request(replica, &Request::Shard(shard, request)).await? {
+            Response::Group(state) => Ok(state),
+            _ => Err(ClientError::NoAnswer),
         }
     }
 
-    /// What one replica holds.
+    /// Returns the digest of one replica's state.
     ///
     /// # Errors
-    /// It did not answer.
-    pub async fn digest(&self, replica: u64, shard: Shard) -> Result<Digest, Unanswered> {
-        match self.ask(replica, &Request::In(shard, Ask::Digest)).await? {
+    /// The replica did not answer, or refused the request.
+    pub async fn digest(&self, replica: u64, shard: Shard) -> Result<Digest, ClientError> {
+        match self.request(replica, &Request::Shard(shard, ShardRequest::Digest)).await? {
             Response::Digest(digest) => Ok(digest),
-            _ => Err(Unanswered::Late),
+            _ => Err(ClientError::NoAnswer),
         }
     }
 
-    /// Has a replica take a snapshot, beside its work.
+    /// Makes a replica take a snapshot in the background.
     ///
     /// # Errors
-    /// It did not answer.
-    pub async fn compact(&self, replica: u64, shard: Shard) -> Result<(), Unanswered> {
-        match self.ask(replica, &Request::In(shard, Ask::Compact)).await? {
-            Response::Compacting => Ok(()),
-            _ => Err(Unanswered::Late),
+    /// The replica did not answer, or refused the request.
+    pub async fn take_snapshot(&self, replica: u64, shard: Shard) -> Result<(), ClientError> {
+        match self.request(replica, &Request::Shard(shard, ShardRequest::Snapshot)).await? {
+            Response::SnapshotStarted => Ok(()),
+            _ => Err(ClientError::NoAnswer),
         }
     }
 
-    /// Who leads a shard.
+    /// The leader of a shard.
     ///
     /// # Errors
-    /// Nobody says so in time.
-    pub async fn leader(&mut self, shard: Shard) -> Result<u64, Unanswered> {
-        // Who can answer this is it.
-        self.until_answered(shard, Ask::Groups { user: UserId(0) }).await?;
-        self.leaders.get(&shard).copied().ok_or(Unanswered::Late)
+    /// No leader answered in time.
+    pub async fn leader(&mut self, shard: Shard) -> Result<u64, ClientError> {
+        // Only the leader can answer this read. It is then in `leaders`.
+        self.send_until_answered(shard, ShardRequest::Groups { user: UserId(0) }).await?;
+        self.leaders.get(&shard).copied().ok_or(ClientError::NoAnswer)
     }
 
-    /// What all replicas hold, once they have applied the same.
+    /// Waits until all replicas have equal states, and returns their digest.
     ///
     /// # Errors
-    /// They don't come to hold the same in time.
-    pub async fn agreement(&mut self, shard: Shard) -> Result<Digest, Unanswered> {
+    /// Their states were not equal in time.
+    pub async fn agreement(&mut self, shard: Shard) -> Result<Digest, ClientError> {
         let replicas: Vec<u64> = self.connections.keys().copied().collect();
         self.agreement_of(&replicas, shard).await
     }
 
-    /// What these replicas hold, once they have applied the same.
+    /// Waits until these replicas have equal states, and returns their digest.
     ///
     /// # Errors
-    /// They don't come to hold the same in time.
+    /// Their states were not equal in time.
     pub async fn agreement_of(
         &mut self,
         replicas: &[u64],
         shard: Shard,
-    ) -> Result<Digest, Unanswered> {
-        let end = Instant::now() + self.patience;
+    ) -> Result<Digest, ClientError> {
+        let end = Instant::now() + self.timeout;
         while Instant::now() < end {
             let mut digests = Vec::new();
             for replica in replicas {
@@ -249,40 +259,46 @@ impl Client {
             {
                 return Ok(digest);
             }
-            sleep(PAUSE).await;
+            sleep(RETRY_DELAY).await;
         }
-        Err(Unanswered::Late)
+        Err(ClientError::NoAnswer)
     }
 
-    async fn ask(&self, replica: u64, request: &Request) -> Result<Response, Unanswered> {
-        let connection = self.connections.get(&replica).ok_or(Unanswered::Late)?;
-        match connection.ask(request, PATIENCE).await {
-            Ok(Response::Refused(why)) => Err(Unanswered::Refused(why)),
+    /// Sends a request to one replica: one attempt of at most [`ATTEMPT_TIMEOUT`].
+    async fn request(&self, replica: u64, request: &Request) -> Result<Response, ClientError> {
+        let connection = self.connections.get(&replica).ok_or(ClientError::NoAnswer)?;
+        match connection.request(request, ATTEMPT_TIMEOUT).await {
+            Ok(Response::Refused(why)) => Err(ClientError::Refused(why)),
             Ok(response) => Ok(response),
-            Err(_) => Err(Unanswered::Late),
+            Err(_) => Err(ClientError::NoAnswer),
         }
     }
 
-    /// Asks whoever leads, and whoever may, until there is an answer. A time-out says nothing of
-    /// whether it was done, nor does a leader who is none any more: the same is sent again.
-    async fn until_answered(&mut self, shard: Shard, ask: Ask) -> Result<Response, Unanswered> {
-        let request = Request::In(shard, ask);
-        let end = Instant::now() + self.patience;
+    /// Sends a request to the presumed leader, or to each replica in turn, until there is an
+    /// answer. After a time-out or a change of leader, it is not known whether the request was
+    /// carried out, so the same request is sent again.
+    async fn send_until_answered(
+        &mut self,
+        shard: Shard,
+        request: ShardRequest,
+    ) -> Result<Response, ClientError> {
+        let request = Request::Shard(shard, request);
+        let end = Instant::now() + self.timeout;
         let replicas: Vec<u64> = self.connections.keys().copied().collect();
         let mut others = replicas.iter().copied().cycle();
         while Instant::now() < end {
             let replica = match self.leaders.get(&shard) {
                 Some(leader) => *leader,
-                None => others.next().ok_or(Unanswered::Late)?,
+                None => others.next().ok_or(ClientError::NoAnswer)?,
             };
-            match self.ask(replica, &request).await {
-                Ok(Response::Elsewhere(Some(leader))) if leader != replica => {
+            match self.request(replica, &request).await {
+                Ok(Response::NotLeader(Some(leader))) if leader != replica => {
                     self.leaders.insert(shard, leader);
                 }
-                Err(refused @ Unanswered::Refused(_)) => return Err(refused),
-                Ok(Response::Elsewhere(_) | Response::Unknown(_)) | Err(Unanswered::Late) => {
+                Err(refused @ ClientError::Refused(_)) => return Err(refused),
+                Ok(Response::NotLeader(_) | Response::Unknown(_)) | Err(ClientError::NoAnswer) => {
                     self.leaders.remove(&shard);
-                    sleep(PAUSE).await;
+                    sleep(RETRY_DELAY).await;
                 }
                 Ok(answer) => {
                     self.leaders.insert(shard, replica);
@@ -290,21 +306,26 @@ impl Client {
                 }
             }
         }
-        Err(Unanswered::Late)
+        Err(ClientError::NoAnswer)
     }
 }
 
-/// Signals as they come. At its end, whatever the cause, there may be others that are not told: follow again,
-/// here or at another replica, and **then** read the state; what comes at or below the version that was read
-/// is in it. In the other order, what happens between the two would be missed. A signal that comes again has
-/// the key that it had.
+/// A stream of signals. When it ends, for any reason, signals may have been lost. Then subscribe
+/// again, at this or another replica, and **after that** read the state. In the other order,
+/// signals between the two steps would be lost. A signal that is sent again has the same key as
+/// before.
+///
+/// The state contains the effects of all signals up to its version, so drop them. Signals about
+/// messages repeat the version of the signal before them: drop a new message if its `seq` is below
+/// the state's `next_seq`.
 #[derive(Debug)]
-pub struct Follower {
+pub struct Subscription {
     stream: TcpStream,
 }
 
-impl Follower {
-    /// The next one, as the wire has it, with its version; `None` at the end.
+impl Subscription {
+    /// The next signal with its group's version, as JSON in the form of [`disband::wire`]; `None`
+    /// at the end.
     pub async fn next(&mut self) -> Option<Arc<str>> {
         match wire::receive(&mut self.stream).await {
             Ok(Some(Response::Signal(text))) => Some(text),

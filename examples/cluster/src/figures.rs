@@ -1,4 +1,5 @@
-//! What three replicas on this machine take: to compare with one another, not with other machines.
+//! Measures a cluster on this machine. Compare the figures with one another, not with those of
+//! other machines.
 
 use std::env;
 use std::hint::black_box;
@@ -9,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use disband::{Command, Config, GroupId, Quotas, Timestamp, UserId};
-use disband_cluster::{Answer, Local, Machine, Proposal, Replica, Shard, TypeConfig, teller};
+use disband_cluster::{Answer, Local, Machine, Proposal, Replica, Shard, TypeConfig, event_sender};
 use hdrhistogram::Histogram;
 use openraft::storage::RaftStateMachine;
 use openraft::{CommittedLeaderId, Entry, EntryPayload, LogId, RaftSnapshotBuilder};
@@ -17,27 +18,27 @@ use tokio::sync::Barrier;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::{Failure, done};
+use crate::{Failure, send_ok};
 
 const OWNER: UserId = UserId(1);
 
-/// How long each rate is measured.
-const LONG: Duration = Duration::from_secs(4);
+/// How long each throughput is measured.
+const MEASURE_TIME: Duration = Duration::from_secs(4);
 
-/// How many groups the commands are spread over.
+/// The number of groups that the commands are spread over.
 const GROUPS: u64 = 64;
 
 pub(crate) async fn measure(members: u64) -> Result<(), Failure> {
     println!("| disk | shards | clients | commands a second | p50 | p99 | slowest |");
     println!("| --- | --- | --- | --- | --- | --- | --- |");
-    for (disk, more) in [("synced", &[][..]), ("not waited for", &["--lazy"])] {
+    for (disk, extra_args) in [("synced", &[][..]), ("not synced", &["--lazy"])] {
         for shards in [1, 4] {
             for clients in [1, 64, 256] {
-                let times = rate(shards, clients, more).await?;
+                let times = throughput(shards, clients, extra_args).await?;
                 let ms = |quantile| times.value_at_quantile(quantile) as f64 / 1000.0;
                 println!(
                     "| {disk} | {shards} | {clients} | {:.0} | {:.2} ms | {:.2} ms | {:.0} ms |",
-                    times.len() as f64 / LONG.as_secs_f64(),
+                    times.len() as f64 / MEASURE_TIME.as_secs_f64(),
                     ms(0.5),
                     ms(0.99),
                     ms(1.0)
@@ -45,64 +46,68 @@ pub(crate) async fn measure(members: u64) -> Result<(), Failure> {
             }
         }
     }
-    println!("\nno answer for, at a leader's death (64 clients, five deaths): {}", gaps().await?);
-    large(members).await?;
-    alone(members).await
+    println!(
+        "\nlongest time without any answer after a leader was killed (64 clients, five kills): {}",
+        leader_deaths().await?
+    );
+    large_groups(members).await?;
+    one_machine(members).await
 }
 
-fn start(shards: Shard, more: &[&str]) -> Result<Local, Failure> {
-    let more: Vec<_> = [more, &["--snapshot-every", "1000000000"]].concat();
-    Ok(Local::start(env::current_exe()?, shards, &more)?)
+/// Starts a cluster that takes no snapshots by itself.
+fn start(shards: Shard, extra_args: &[&str]) -> Result<Local, Failure> {
+    let extra_args: Vec<_> = [extra_args, &["--snapshot-every", "1000000000"]].concat();
+    Ok(Local::start(env::current_exe()?, shards, &extra_args)?)
 }
 
-/// Clients who post until they are told to stop; each gives how long its commands took.
-struct Talk {
-    over: Arc<AtomicBool>,
+/// Clients that post until they are stopped. Each measures how long its commands take.
+struct Load {
+    stop: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
     clients: Vec<JoinHandle<Result<Histogram<u64>, Failure>>>,
 }
 
-impl Talk {
-    /// Each in one of these groups, which are founded for it.
-    async fn begin(local: &Local, clients: u64, groups: Range<u64>) -> Result<Talk, Failure> {
+impl Load {
+    /// Creates these groups, and spreads this many clients over them.
+    async fn begin(local: &Local, clients: u64, groups: Range<u64>) -> Result<Load, Failure> {
         let mut owner = local.client();
         for group in groups.clone().map(GroupId) {
-            done(&mut owner, Command::Create { owner: OWNER, group, options: None }).await?;
+            send_ok(&mut owner, Command::Create { owner: OWNER, group, options: None }).await?;
         }
-        let over = Arc::new(AtomicBool::new(false));
+        let stop = Arc::new(AtomicBool::new(false));
         let answered = Arc::new(AtomicU64::new(0));
-        let mut talking = Vec::new();
-        // All at once, when all are there.
-        let gate = Arc::new(Barrier::new(clients as usize + 1));
+        let mut tasks = Vec::new();
+        // All clients begin to post at once, when all have joined.
+        let start = Arc::new(Barrier::new(clients as usize + 1));
         for (nth, group) in (0..clients).zip(groups.map(GroupId).cycle()) {
             let user = UserId(1_000_000_000 + nth);
             let mut client = local.client();
-            done(&mut client, Command::Join { user, group }).await?;
-            let (over, answered) = (Arc::clone(&over), Arc::clone(&answered));
-            let gate = Arc::clone(&gate);
-            talking.push(tokio::spawn(async move {
+            send_ok(&mut client, Command::Join { user, group }).await?;
+            let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
+            let start = Arc::clone(&start);
+            tasks.push(tokio::spawn(async move {
                 let mut times = Histogram::new(3)?;
-                gate.wait().await;
-                while !over.load(Ordering::Relaxed) {
+                start.wait().await;
+                while !stop.load(Ordering::Relaxed) {
                     let sent = Instant::now();
                     let message = "how do you do".into();
-                    done(&mut client, Command::Post { author: user, group, message }).await?;
+                    send_ok(&mut client, Command::Post { author: user, group, message }).await?;
                     times.record(sent.elapsed().as_micros() as u64)?;
                     answered.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok(times)
             }));
         }
-        gate.wait().await;
-        Ok(Talk { over, answered, clients: talking })
+        start.wait().await;
+        Ok(Load { stop, answered, clients: tasks })
     }
 
-    /// The longest time without an answer to anybody, until `over`; looked at every millisecond or two,
-    /// so no less than that.
-    async fn longest_gap(&self, over: impl Fn() -> bool) -> Duration {
+    /// The longest time without an answer to any client, until `is_over` returns true. Precise to
+    /// one or two milliseconds, as it checks that often.
+    async fn longest_gap(&self, is_over: impl Fn() -> bool) -> Duration {
         let (mut last, mut since) = (0, Instant::now());
         let mut longest = Duration::ZERO;
-        while !over() {
+        while !is_over() {
             sleep(Duration::from_millis(1)).await;
             longest = longest.max(since.elapsed());
             let now = self.answered.load(Ordering::Relaxed);
@@ -114,7 +119,7 @@ impl Talk {
     }
 
     async fn end(self) -> Result<Histogram<u64>, Failure> {
-        self.over.store(true, Ordering::Relaxed);
+        self.stop.store(true, Ordering::Relaxed);
         let mut all = Histogram::new(3)?;
         for client in self.clients {
             all.add(client.await??)?;
@@ -123,82 +128,86 @@ impl Talk {
     }
 }
 
-async fn rate(shards: Shard, clients: u64, more: &[&str]) -> Result<Histogram<u64>, Failure> {
-    let local = start(shards, more)?;
-    let talk = Talk::begin(&local, clients, 0..GROUPS).await?;
-    sleep(LONG).await;
-    talk.end().await
+async fn throughput(
+    shards: Shard,
+    clients: u64,
+    extra_args: &[&str],
+) -> Result<Histogram<u64>, Failure> {
+    let local = start(shards, extra_args)?;
+    let load = Load::begin(&local, clients, 0..GROUPS).await?;
+    sleep(MEASURE_TIME).await;
+    load.end().await
 }
 
-async fn gaps() -> Result<String, Failure> {
+async fn leader_deaths() -> Result<String, Failure> {
     let mut local = start(1, &[])?;
-    let talk = Talk::begin(&local, 64, 0..1).await?;
+    let load = Load::begin(&local, 64, 0..1).await?;
     let mut gaps = Vec::new();
     for _ in 0..5 {
         sleep(Duration::from_secs(2)).await;
         let leader = local.client().leader(0).await?;
         local.kill(leader)?;
         let end = Instant::now() + Duration::from_secs(4);
-        gaps.push(talk.longest_gap(|| Instant::now() > end).await);
+        gaps.push(load.longest_gap(|| Instant::now() > end).await);
         local.restart(leader)?;
     }
-    talk.end().await?;
+    load.end().await?;
     gaps.sort_unstable();
     Ok(gaps.iter().map(|gap| format!("{} ms", gap.as_millis())).collect::<Vec<_>>().join(", "))
 }
 
-/// Two groups of so many members in one shard, without waiting for the disk: a snapshot of both, and the
-/// end of each.
-async fn large(members: u64) -> Result<(), Failure> {
-    const TOGETHER: u64 = 256;
+/// Two groups of this many members in one shard, without waiting for the disk. Measures how long
+/// answers are delayed by a snapshot of both groups, and by the dissolution of each.
+async fn large_groups(members: u64) -> Result<(), Failure> {
+    const CLIENTS: u64 = 256;
     let local = start(1, &["--lazy"])?;
     let groups = [GroupId(1_000), GroupId(1_001)];
     let mut owner = local.client();
     for group in groups {
-        done(&mut owner, Command::Create { owner: OWNER, group, options: None }).await?;
+        send_ok(&mut owner, Command::Create { owner: OWNER, group, options: None }).await?;
     }
     let mut joining = Vec::new();
-    for part in 0..TOGETHER {
+    for worker in 0..CLIENTS {
         let mut client = local.client();
         joining.push(tokio::spawn(async move {
-            for user in (2 + part..=members).step_by(TOGETHER as usize) {
+            for user in (2 + worker..=members).step_by(CLIENTS as usize) {
                 for group in groups {
-                    done(&mut client, Command::Join { user: UserId(user), group }).await?;
+                    send_ok(&mut client, Command::Join { user: UserId(user), group }).await?;
                 }
             }
             Ok::<_, Failure>(())
         }));
     }
-    for part in joining {
-        part.await??;
+    for task in joining {
+        task.await??;
     }
-    let talk = Talk::begin(&local, 16, 0..1).await?;
+    let load = Load::begin(&local, 16, 0..1).await?;
     sleep(Duration::from_secs(2)).await;
     let end = Instant::now() + Duration::from_secs(3);
-    let quiet = talk.longest_gap(|| Instant::now() > end).await;
+    let without = load.longest_gap(|| Instant::now() > end).await;
     let leader = owner.leader(0).await?;
-    owner.compact(leader, 0).await?;
+    owner.take_snapshot(leader, 0).await?;
     let end = Instant::now() + Duration::from_secs(10);
-    let snapshot = talk.longest_gap(|| Instant::now() > end).await;
+    let snapshot = load.longest_gap(|| Instant::now() > end).await;
     println!(
-        "\nno answer for, at most: {quiet:.1?} in 3 s; {snapshot:.1?} in the 10 s after a snapshot of \
-         {} memberships was begun",
+        "\nlongest time without any answer: {without:.1?} in 3 s without a snapshot; \
+         {snapshot:.1?} in the 10 s after a snapshot of {} memberships was begun",
         2 * members
     );
-    talk.end().await?;
-    let talk = Talk::begin(&local, 16, 1..2).await?;
+    load.end().await?;
+    let load = Load::begin(&local, 16, 1..2).await?;
     let mut dissolved = Vec::new();
     for group in groups {
         let sent = Instant::now();
-        done(&mut owner, Command::Leave { user: OWNER, group, stint: None }).await?;
+        send_ok(&mut owner, Command::Leave { user: OWNER, group, stint: None }).await?;
         dissolved.push(format!("{:.1?}", sent.elapsed()));
-        // While what it held is freed.
+        // The clients keep posting while the replicas free the members.
         sleep(Duration::from_millis(500)).await;
     }
-    let times = talk.end().await?;
+    let times = load.end().await?;
     println!(
-        "\nthe dissolutions of two groups of {members} members were answered after {}; messages at that \
-         time after {:.1} ms (median), {:.1} ms (99 of 100), {:.1} ms (the slowest of {})",
+        "\nthe dissolutions of two groups of {members} members were answered after {}; messages \
+         meanwhile after {:.1} ms (p50), {:.1} ms (p99), {:.1} ms (the slowest of {})",
         dissolved.join(", "),
         times.value_at_quantile(0.5) as f64 / 1000.0,
         times.value_at_quantile(0.99) as f64 / 1000.0,
@@ -208,9 +217,9 @@ async fn large(members: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// One replica's machine without network or log: how long each message holds it, while a snapshot of two
-/// groups of so many members is written and while none is.
-async fn alone(members: u64) -> Result<(), Failure> {
+/// One replica's machine, without network or log, with two groups of this many members. Measures
+/// how long it takes for each message, with and without a snapshot being written at the same time.
+async fn one_machine(members: u64) -> Result<(), Failure> {
     const SNAPSHOTS: u32 = 20;
     let mut machine = Machine::new(Config { quotas: Quotas::UNLIMITED, ..Config::default() });
     let Answer::Opened(session) = machine.apply(Proposal::Open).answer else { unreachable!() };
@@ -235,9 +244,9 @@ async fn alone(members: u64) -> Result<(), Failure> {
     }
 
     let folder = tempfile::tempdir()?;
-    let mut replica = Replica::open(folder.path(), machine, teller())?;
+    let mut replica = Replica::open(folder.path(), machine, event_sender())?;
     let mut index = 0;
-    let mut carry_out = async |replica: &mut Replica, command| {
+    let mut execute = async |replica: &mut Replica, command| {
         index += 1;
         let log_id = LogId::new(CommittedLeaderId::new(1, 1), index);
         let payload = EntryPayload::Normal(vec![next(command)]);
@@ -248,12 +257,12 @@ async fn alone(members: u64) -> Result<(), Failure> {
     };
     let [group, _] = groups;
     let message = || Command::Post { author: OWNER, group, message: "how do you do".into() };
-    // Some ten thousand a second.
+    // At most twenty thousand messages a second.
     let pause = || thread::sleep(Duration::from_micros(50));
     let (mut without, mut with) = (Histogram::new(3)?, Histogram::new(3)?);
-    let end = Instant::now() + LONG;
+    let end = Instant::now() + MEASURE_TIME;
     while Instant::now() < end {
-        without.record(carry_out(&mut replica, message()).await?)?;
+        without.record(execute(&mut replica, message()).await?)?;
         pause();
     }
     let mut builder = replica.get_snapshot_builder().await;
@@ -265,21 +274,22 @@ async fn alone(members: u64) -> Result<(), Failure> {
         Ok::<_, Failure>(since.elapsed() / SNAPSHOTS)
     });
     while !built.is_finished() {
-        with.record(carry_out(&mut replica, message()).await?)?;
+        with.record(execute(&mut replica, message()).await?)?;
         pause();
     }
-    let took = built.await??;
+    let elapsed = built.await??;
     let us = |times: &Histogram<u64>, quantile| times.value_at_quantile(quantile) as f64 / 1000.0;
     println!(
-        "\na clone of the machine takes {:.2} µs (median), {:.1} µs at most of 10,000; a snapshot of {} \
-         memberships was written in {took:.1?}\n",
+        "\na clone of the machine takes {:.2} µs (median), {:.1} µs at most of 10,000; \
+         a snapshot of {} memberships was written in {elapsed:.1?}\n",
         us(&clones, 0.5),
         us(&clones, 1.0),
         2 * members
     );
     println!("| a message, carried out by the machine | p50 | p99.9 | slowest | of |");
     println!("| --- | --- | --- | --- | --- |");
-    for (when, times) in [("before any snapshot", &without), ("while one is written", &with)] {
+    for (when, times) in [("before any snapshot", &without), ("while a snapshot is written", &with)]
+    {
         println!(
             "| {when} | {:.1} µs | {:.1} µs | {:.0} µs | {} |",
             us(times, 0.5),
@@ -288,12 +298,14 @@ async fn alone(members: u64) -> Result<(), Failure> {
             times.len()
         );
     }
-    // One that is small, so that the thread that frees is there.
+    // Dissolve a small group first: this starts the thread that frees, outside the measurement.
     let small = GroupId(3);
-    carry_out(&mut replica, Command::Create { owner: OWNER, group: small, options: None }).await?;
+    execute(&mut replica, Command::Create { owner: OWNER, group: small, options: None }).await?;
     let leave = |group| Command::Leave { user: OWNER, group, stint: None };
-    carry_out(&mut replica, leave(small)).await?;
-    let took = carry_out(&mut replica, leave(group)).await? as f64 / 1000.0;
-    println!("\nthe dissolution of {members} members was carried out in {took:.1} µs");
+    execute(&mut replica, leave(small)).await?;
+    let elapsed = execute(&mut replica, leave(group)).await? as f64 / 1000.0;
+    println!(
+        "\nthe dissolution of a group of {members} members was carried out in {elapsed:.1} µs"
+    );
     Ok(())
 }

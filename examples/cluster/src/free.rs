@@ -1,22 +1,22 @@
-//! What is over and may be large is freed beside the work: a group of a million members takes a while.
+//! Frees large values on a thread of its own: freeing a group of a million members takes a while.
 
 use std::sync::{LazyLock, mpsc};
 use std::thread;
 
-/// Frees it later, on one thread, on Linux of the lowest priority: whoever wakes for a command does not wait
-/// for it.
-pub(crate) fn later(over: impl Send + 'static) {
+/// Queues a value to be freed on one background thread. On Linux that thread has the lowest
+/// priority, so that it does not delay the threads that carry out commands.
+pub(crate) fn free_later(value: impl Send + 'static) {
     static QUEUE: LazyLock<mpsc::Sender<Box<dyn Send>>> = LazyLock::new(|| {
-        let (queue, over) = mpsc::channel();
-        let freeing = thread::Builder::new().name("free".into()).spawn(move || {
-            // Of this thread alone; elsewhere it would be of the process.
+        let (queue, values) = mpsc::channel();
+        let worker = thread::Builder::new().name("free".into()).spawn(move || {
+            // On Linux `nice` sets this thread's priority; elsewhere it would set the process's.
             #[cfg(target_os = "linux")]
             let _ = rustix::process::nice(19);
-            over.into_iter().for_each(drop);
+            values.into_iter().for_each(drop);
         });
-        freeing.expect("a process has room for one more thread");
+        worker.expect("the process can start one more thread");
         queue
     });
-    // That thread never ends.
-    let _ = QUEUE.send(Box::new(over));
+    // This cannot fail: the thread never ends.
+    let _ = QUEUE.send(Box::new(value));
 }

@@ -1,7 +1,8 @@
-//! A replica's log on disk, in `redb`: entries, the vote, what was committed.
+//! A replica's log on disk, in `redb`: the entries, the vote, and which entries are committed.
 //!
-//! What is appended is readable at once, from memory, and is synced by a thread of its own. What nobody
-//! waits for, as how far entries are committed, has no sync of its own: it goes with the next entries.
+//! All of it is in memory as well. An appended entry can be read at once from memory; a separate
+//! thread writes and syncs it. A change that nobody waits for, such as which entries are committed,
+//! is not synced by itself: it is written together with the next change that somebody waits for.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -21,9 +22,9 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
-use crate::free;
+use crate::free::free_later;
 use crate::types::{Entry, LogId, StorageError, StorageIOError, TypeConfig, Vote};
-use crate::wire::CALL;
+use crate::wire::MAX_CALL;
 
 const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
 const MARKS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("marks");
@@ -31,52 +32,55 @@ const MARKS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("marks");
 /// Whether the log waits for the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// An entry is answered for when it is synced.
+    /// An entry is acknowledged when it is synced.
     Synced,
-    /// An entry is answered for before that, and is gone if the process is killed: to see what syncing
-    /// costs, not to rely on. A vote is synced all the same, and with it what was before it.
+    /// An entry is acknowledged before it is synced, and is lost if the process is killed. Only for
+    /// measuring what syncing costs. A vote is still synced, together with all that was written
+    /// before it.
     Lazy,
 }
 
 /// Why a log can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    /// The database says no.
+    /// The database could not be opened or read.
     #[error("{0}")]
     Database(#[from] redb::Error),
-    /// What is in it does not decode.
+    /// An entry or value in the database cannot be decoded.
     #[error("{0}")]
     Damaged(#[from] postcard::Error),
-    /// Between this entry and the next there should be others.
-    #[error("the log has a hole after entry {0}")]
-    Hole(u64),
-    /// The machine says no.
+    /// Entries are missing after this one.
+    #[error("the log has a gap after entry {0}")]
+    Gap(u64),
+    /// The operating system reported an error.
     #[error("{0}")]
     Io(#[from] io::Error),
 }
 
-/// A handle to the log; all of its clones are of the same one.
+/// A handle to the log. All clones share the log.
 #[derive(Clone)]
 pub(crate) struct Log {
     state: Arc<Mutex<State>>,
     writer: mpsc::Sender<Write>,
 }
 
-/// What the log holds, written or about to be.
+/// The contents of the log in memory. The writer thread may not have written the latest changes
+/// yet.
 #[derive(Default)]
 struct State {
-    entries: BTreeMap<u64, Held>,
+    entries: BTreeMap<u64, StoredEntry>,
     purged: Option<LogId>,
     vote: Option<Vote>,
     committed: Option<LogId>,
 }
 
-struct Held {
+struct StoredEntry {
     entry: Entry,
-    /// How long it is when it is written.
+    /// The size of the serialised entry.
     bytes: usize,
 }
 
+/// A change to be written, and who is notified when it is on disk.
 struct Write {
     change: Change,
     done: Done,
@@ -86,95 +90,102 @@ enum Change {
     Append(Vec<(u64, Vec<u8>)>),
     /// Removes the entries from this index on.
     Truncate(u64),
-    /// Removes the entries up to this one, which are in a snapshot.
+    /// Removes the entries up to this one, which a snapshot contains.
     Purge(LogId),
+    /// Sets the value with this name: the vote, or which entries are committed or purged.
     Mark(&'static str, Vec<u8>),
 }
 
+/// Who is notified when a change is on disk.
 enum Done {
-    Flushed(LogFlushed<TypeConfig>),
+    Openraft(LogFlushed<TypeConfig>),
     Reply(oneshot::Sender<io::Result<()>>),
-    /// Nobody waits.
-    Nobody,
+    /// Nobody waits for the change.
+    Ignored,
 }
 
 impl Log {
-    /// Opens the log of this replica in a file, making it if there is none. `kept` tells which is the
-    /// last entry that is in a snapshot on disk: openraft purges what it has a snapshot of, but does not
-    /// wait until that is written.
+    /// Opens the log of replica `id`, or creates its file. `saved` holds the last entry that a
+    /// snapshot on disk contains. The log needs it because openraft purges entries without waiting
+    /// until the snapshot that contains them is on disk.
     ///
-    /// If the replica led, it stands for election like any other, with an entry of its own to tell how
-    /// much is committed. openraft would let it go on to lead, and it would answer linearisable reads from
-    /// what it knew to be committed when it went, which is less than it had answered for.
+    /// A replica that led before it stopped must be elected again. By default openraft would let it
+    /// lead at once. But its record of which entries are committed may be old, so its linearisable
+    /// reads could miss commands that it had answered before it stopped. After an election, a
+    /// leader commits a new entry first, and so knows what is committed.
     ///
     /// # Errors
-    /// The file is no log of ours, or can't be read.
+    /// The file cannot be read, or is not a valid log.
     pub(crate) fn open(
         id: u64,
         path: &Path,
         durability: Durability,
-        kept: watch::Receiver<Option<LogId>>,
+        saved: watch::Receiver<Option<LogId>>,
     ) -> Result<Log, OpenError> {
         let database = Database::create(path).map_err(redb::Error::from)?;
         if let Some(folder) = path.parent() {
             File::open(folder)?.sync_all()?;
         }
         let mut state = read(&database)?;
-        let snapshot = *kept.borrow();
+        let snapshot = *saved.borrow();
         if let Some(vote) = &mut state.vote
             && vote.leader_id.voted_for() == Some(id)
         {
             vote.committed = false;
         }
         let (writer, writes) = mpsc::channel();
-        let disk = Disk { database, durability, kept, runtime: Handle::current() };
+        let disk = Disk { database, durability, saved, runtime: Handle::current() };
         thread::Builder::new().name("log".into()).spawn(move || disk.write_all(&writes))?;
         let log = Log { state: Arc::new(Mutex::new(state)), writer };
         let last = log.state().entries.last_key_value().map(|(index, _)| *index);
         if let Some(snapshot) = snapshot
             && last.is_some_and(|last| last <= snapshot.index)
         {
-            // It was killed before it could purge them. openraft would by itself, but goes by the terms,
-            // and the last of them may be of a later one that came to nothing.
+            // The snapshot contains all entries, but the replica was killed before it purged them.
+            // We cannot leave this to openraft, which compares terms: the last entry may be of a
+            // later term than the snapshot, if it was never committed.
             log.discard(snapshot);
         }
         Ok(log)
     }
 
-    /// Removes the entries up to this one: from memory at once, and from the disk with the next write.
+    /// Removes the entries up to `upto`: from memory at once, and from disk with the next write.
     fn discard(&self, upto: LogId) {
-        let gone = {
+        let removed = {
             let mut state = self.state();
             state.purged = Some(upto);
             let rest = state.entries.split_off(&(upto.index + 1));
-            self.send(Change::Purge(upto), Done::Nobody);
+            self.send(Change::Purge(upto), Done::Ignored);
             mem::replace(&mut state.entries, rest)
         };
-        free::later(gone);
+        free_later(removed);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nothing under this lock panics")
+        self.state.lock().expect("no code panics while it holds this lock")
     }
 
     fn send(&self, change: Change, done: Done) {
-        // If that thread is gone, it has dropped `done`, and whoever waits hears of it.
+        // If the writer thread has ended, sending drops `done`, so that a waiting caller gets an
+        // error.
         let _ = self.writer.send(Write { change, done });
     }
 
     async fn write(&self, change: Change) -> io::Result<()> {
         let (reply, written) = oneshot::channel();
         self.send(change, Done::Reply(reply));
-        written.await.unwrap_or_else(|_| Err(io::Error::other("the log's thread is gone")))
+        written
+            .await
+            .unwrap_or_else(|_| Err(io::Error::other("the writer thread of the log has ended")))
     }
 }
 
 fn bytes(value: &impl Serialize) -> Vec<u8> {
-    postcard::to_stdvec(value).expect("memory takes whatever is written")
+    postcard::to_stdvec(value).expect("serialising to memory cannot fail")
 }
 
 fn read(database: &Database) -> Result<State, OpenError> {
-    // So that both tables are there.
+    // Opening the tables for writing creates them in a new database.
     let transaction = database.begin_write().map_err(redb::Error::from)?;
     transaction.open_table(ENTRIES).map_err(redb::Error::from)?;
     transaction.open_table(MARKS).map_err(redb::Error::from)?;
@@ -189,9 +200,9 @@ fn read(database: &Database) -> Result<State, OpenError> {
         if let Some((last, _)) = state.entries.last_key_value()
             && last + 1 != index.value()
         {
-            return Err(OpenError::Hole(*last));
+            return Err(OpenError::Gap(*last));
         }
-        state.entries.insert(index.value(), Held { entry, bytes });
+        state.entries.insert(index.value(), StoredEntry { entry, bytes });
     }
     let marks = transaction.open_table(MARKS).map_err(redb::Error::from)?;
     state.vote = mark(&marks, "vote")?;
@@ -208,25 +219,26 @@ fn mark<T: DeserializeOwned>(
     Ok(found.map(|bytes| postcard::from_bytes(bytes.value())).transpose()?)
 }
 
-/// The log's thread's part: it ends with the last handle, and the file is then closed.
+/// The writer thread's state. When the last [`Log`] handle is dropped, the thread ends and closes
+/// the file.
 struct Disk {
     database: Database,
     durability: Durability,
-    kept: watch::Receiver<Option<LogId>>,
+    saved: watch::Receiver<Option<LogId>>,
     runtime: Handle,
 }
 
 impl Disk {
     fn write_all(mut self, writes: &mpsc::Receiver<Write>) {
-        let mut together = Vec::new();
+        let mut batch = Vec::new();
         while let Ok(write) = writes.recv() {
-            together.push(write);
-            together.extend(writes.try_iter());
-            if together.iter().all(|write| matches!(write.done, Done::Nobody)) {
+            batch.push(write);
+            batch.extend(writes.try_iter());
+            if batch.iter().all(|write| matches!(write.done, Done::Ignored)) {
                 continue;
             }
             let (changes, waiting): (Vec<_>, Vec<_>) =
-                together.drain(..).map(|write| (write.change, write.done)).unzip();
+                batch.drain(..).map(|write| (write.change, write.done)).unzip();
             let result = self.write(changes);
             let failed = result.is_err();
             for done in waiting {
@@ -235,13 +247,13 @@ impl Disk {
                     Err(error) => Err(io::Error::other(error.to_string())),
                 };
                 match done {
-                    Done::Flushed(callback) => callback.log_io_completed(result),
+                    Done::Openraft(callback) => callback.log_io_completed(result),
                     Done::Reply(reply) => _ = reply.send(result),
-                    Done::Nobody => {}
+                    Done::Ignored => {}
                 }
             }
             if failed {
-                // Nothing may be written past what was not.
+                // A later change must not be written if an earlier one was not.
                 return;
             }
         }
@@ -250,9 +262,10 @@ impl Disk {
     fn write(&mut self, changes: Vec<Change>) -> Result<(), redb::Error> {
         for change in &changes {
             if let Change::Purge(upto) = change {
-                // And whatever comes after it waits too: it builds on that snapshot.
-                let kept = self.kept.wait_for(|kept| *kept >= Some(*upto));
-                self.runtime.block_on(kept).map_err(io::Error::other)?;
+                // Wait until the snapshot is on disk. All later changes wait too, because they
+                // assume that the snapshot exists.
+                let saved = self.saved.wait_for(|saved| *saved >= Some(*upto));
+                self.runtime.block_on(saved).map_err(io::Error::other)?;
             }
         }
         let mut transaction = self.database.begin_write()?;
@@ -289,11 +302,11 @@ impl RaftLogReader<TypeConfig> for Log {
         &mut self,
         range: R,
     ) -> Result<Vec<Entry>, StorageError> {
-        Ok(self.state().entries.range(range).map(|(_, held)| held.entry.clone()).collect())
+        Ok(self.state().entries.range(range).map(|(_, stored)| stored.entry.clone()).collect())
     }
 
-    /// As many as are to be sent at once; one at least, if it is there. None follows on one that is not:
-    /// it may have been purged since it was decided to send it.
+    /// Returns the entries from `start` that fit into one call, and at least one if `start` exists.
+    /// Stops at the first missing entry: openraft may ask for entries that were purged meanwhile.
     async fn limited_get_log_entries(
         &mut self,
         start: u64,
@@ -301,12 +314,12 @@ impl RaftLogReader<TypeConfig> for Log {
     ) -> Result<Vec<Entry>, StorageError> {
         let state = self.state();
         let mut bytes = 0;
-        let some = (start..end).map_while(|index| state.entries.get(&index)).take_while(|held| {
+        let some = (start..end).map_while(|index| state.entries.get(&index)).take_while(|stored| {
             let first = bytes == 0;
-            bytes += held.bytes;
-            first || bytes <= CALL
+            bytes += stored.bytes;
+            first || bytes <= MAX_CALL
         });
-        Ok(some.map(|held| held.entry.clone()).collect())
+        Ok(some.map(|stored| stored.entry.clone()).collect())
     }
 }
 
@@ -315,7 +328,7 @@ impl RaftLogStorage<TypeConfig> for Log {
 
     async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, StorageError> {
         let state = self.state();
-        let last = state.entries.last_key_value().map(|(_, held)| held.entry.log_id);
+        let last = state.entries.last_key_value().map(|(_, stored)| stored.entry.log_id);
         Ok(LogState { last_purged_log_id: state.purged, last_log_id: last.or(state.purged) })
     }
 
@@ -335,12 +348,12 @@ impl RaftLogStorage<TypeConfig> for Log {
         Ok(self.state().vote)
     }
 
-    /// It may come back older than it was: then entries are committed again, to the same effect. So
-    /// nobody waits for the disk; it goes with the next transaction.
+    /// Does not wait for the disk; the value is written with the next transaction. After a crash an
+    /// older value may be read. Then entries are applied again, with the same effect.
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
         self.state().committed = committed;
         if let Some(committed) = committed {
-            self.send(Change::Mark("committed", bytes(&committed)), Done::Nobody);
+            self.send(Change::Mark("committed", bytes(&committed)), Done::Ignored);
         }
         Ok(())
     }
@@ -362,11 +375,12 @@ impl RaftLogStorage<TypeConfig> for Log {
         let mut state = self.state();
         for entry in entries {
             let (index, bytes) = (entry.log_id.index, bytes(&entry));
-            state.entries.insert(index, Held { entry, bytes: bytes.len() });
+            state.entries.insert(index, StoredEntry { entry, bytes: bytes.len() });
             written.push((index, bytes));
         }
-        // Under the lock, so that writes are in the order of what is read.
-        self.send(Change::Append(written), Done::Flushed(callback));
+        // Sent while the lock is held, so that changes are written in the order in which they are
+        // made in memory.
+        self.send(Change::Append(written), Done::Openraft(callback));
         Ok(())
     }
 
@@ -377,7 +391,8 @@ impl RaftLogStorage<TypeConfig> for Log {
             .map_err(|error| StorageIOError::write_logs(&error).into())
     }
 
-    /// Nobody waits for the disk: what is there still is in a snapshot as well.
+    /// Does not wait for the disk: an entry that stays there too long is harmless, as a snapshot
+    /// contains it too.
     async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
         self.discard(upto);
         Ok(())
@@ -410,12 +425,12 @@ mod tests {
         log.write(Change::Append(written.collect())).await.unwrap();
     }
 
-    fn open(path: &Path, kept: watch::Receiver<Option<LogId>>) -> Log {
-        Log::open(1, path, Durability::Synced, kept).unwrap()
+    fn open(path: &Path, saved: watch::Receiver<Option<LogId>>) -> Log {
+        Log::open(1, path, Durability::Synced, saved).unwrap()
     }
 
-    /// When the thread of the one before has ended.
-    async fn again(path: &Path, snapshot: Option<LogId>) -> Result<Log, OpenError> {
+    /// Opens a log again: retries until the previous log's writer thread has closed the file.
+    async fn reopen(path: &Path, snapshot: Option<LogId>) -> Result<Log, OpenError> {
         loop {
             match Log::open(1, path, Durability::Synced, watch::channel(snapshot).1) {
                 Err(OpenError::Database(redb::Error::DatabaseAlreadyOpen)) => {
@@ -432,82 +447,83 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_purged_stays_on_disk_until_the_snapshot_is_there() {
+    async fn purged_entries_stay_on_disk_until_the_snapshot_is_on_disk() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let (kept, receiver) = watch::channel(None);
+        let (saved, receiver) = watch::channel(None);
         let mut log = open(&path, receiver);
         append(&log, (1..=5).map(|index| entry(index, 1))).await;
         log.purge(id(5)).await.unwrap();
         let next = log.clone();
         let next = tokio::spawn(async move { append(&next, [entry(6, 1)]).await });
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        assert!(!next.is_finished(), "what comes after it waits as well");
-        // The process ends here, as nobody will ever keep a snapshot.
+        assert!(!next.is_finished(), "a change after the purge waits as well");
+        // A copy of the file is what a crash at this moment would leave. The snapshot was never
+        // saved.
         let copy = folder.path().join("copy");
         std::fs::copy(&path, &copy).unwrap();
-        assert_eq!(indices(&mut again(&copy, None).await.unwrap(), 1, 10).await, [1, 2, 3, 4, 5]);
+        assert_eq!(indices(&mut reopen(&copy, None).await.unwrap(), 1, 10).await, [1, 2, 3, 4, 5]);
 
-        kept.send_replace(Some(id(5)));
+        saved.send_replace(Some(id(5)));
         next.await.unwrap();
         drop(log);
-        assert_eq!(indices(&mut again(&path, None).await.unwrap(), 6, 10).await, [6]);
+        assert_eq!(indices(&mut reopen(&path, None).await.unwrap(), 6, 10).await, [6]);
     }
 
     #[tokio::test]
-    async fn what_is_all_in_a_snapshot_is_discarded_at_the_start() {
+    async fn entries_in_a_snapshot_are_removed_when_the_log_is_opened() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let log = open(&path, watch::channel(None).1);
         append(&log, (1..=5).map(|index| entry(index, 1))).await;
         drop(log);
-        // Of a term before the last entry's.
+        // The snapshot's term is older than the last entry's.
         let snapshot = LogId::new(CommittedLeaderId::new(0, 1), 7);
-        let mut log = again(&path, Some(snapshot)).await.unwrap();
+        let mut log = reopen(&path, Some(snapshot)).await.unwrap();
         let state = log.get_log_state().await.unwrap();
         assert_eq!((state.last_purged_log_id, state.last_log_id), (Some(snapshot), Some(snapshot)));
         append(&log, [entry(8, 1)]).await;
         drop(log);
         assert_eq!(
-            again(&path, None).await.unwrap().state().entries.keys().collect::<Vec<_>>(),
+            reopen(&path, None).await.unwrap().state().entries.keys().collect::<Vec<_>>(),
             [&8]
         );
     }
 
     #[tokio::test]
-    async fn a_log_with_a_hole_is_not_opened() {
+    async fn a_log_with_a_gap_is_not_opened() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let log = open(&path, watch::channel(None).1);
         append(&log, [entry(1, 1), entry(2, 1), entry(4, 1)]).await;
         drop(log);
-        assert!(matches!(again(&path, None).await, Err(OpenError::Hole(2))));
+        assert!(matches!(reopen(&path, None).await, Err(OpenError::Gap(2))));
     }
 
     #[tokio::test]
-    async fn whoever_waits_hears_when_there_will_be_no_snapshot() {
+    async fn a_waiting_change_fails_if_no_snapshot_can_be_saved_any_more() {
         let folder = tempfile::tempdir().unwrap();
-        let (kept, receiver) = watch::channel(None);
+        let (saved, receiver) = watch::channel(None);
         let mut log = open(&folder.path().join("log"), receiver);
         log.purge(id(5)).await.unwrap();
-        drop(kept);
+        drop(saved);
         assert!(log.save_vote(&Vote::new(1, 1)).await.is_err());
     }
 
     #[tokio::test]
-    async fn entries_are_given_by_the_call() {
+    async fn a_read_for_sending_returns_as_many_entries_as_fit_into_one_call() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let log = open(&path, watch::channel(None).1);
-        append(&log, (1..=8).map(|index| entry(index, CALL * 3 / 10))).await;
-        append(&log, [entry(9, CALL * 2)]).await;
+        append(&log, (1..=8).map(|index| entry(index, MAX_CALL * 3 / 10))).await;
+        append(&log, [entry(9, MAX_CALL * 2)]).await;
         drop(log);
-        let mut log = again(&path, None).await.unwrap();
+        let mut log = reopen(&path, None).await.unwrap();
         assert_eq!(indices(&mut log, 1, 10).await, [1, 2, 3]);
         assert_eq!(indices(&mut log, 7, 10).await, [7, 8]);
-        assert_eq!(indices(&mut log, 9, 10).await, [9], "one at least");
+        assert_eq!(indices(&mut log, 9, 10).await, [9], "at least one entry is returned");
         assert!(indices(&mut log, 9, 9).await.is_empty());
         log.purge(id(5)).await.unwrap();
-        assert!(indices(&mut log, 4, 10).await.is_empty(), "nothing follows on what is not there");
+        assert!(indices(&mut log, 4, 10).await.is_empty(), "the read stops at a missing entry");
     }
 }

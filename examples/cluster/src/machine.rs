@@ -1,9 +1,9 @@
-//! What is replicated: the engine, and the sessions of those who send commands.
+//! The replicated state machine: the engine, and the clients' sessions.
 //!
-//! A client that got no answer sends its command again, perhaps to another leader, and the command
-//! may have been carried out. So each client has a session, and each of its commands a serial number:
-//! a command that comes again gets its first answer again and does nothing. This is section 6.3 of
-//! Ongaro's thesis on Raft.
+//! A client that got no answer sends its command again, perhaps to another leader, although the
+//! command may have been carried out already. So each client has a session, and each of its
+//! commands has a serial number. A command that arrives again gets its first answer again and
+//! changes nothing. This is section 6.3 of Ongaro's thesis on Raft.
 
 use std::sync::Arc;
 
@@ -11,64 +11,68 @@ use disband::{Command, Config, Engine, GroupId, Reply, Timestamp, UserId, wire};
 use im::OrdMap;
 use serde::{Deserialize, Serialize};
 
-use crate::news::News;
+use crate::events::ShardEvent;
 
-/// How many sessions are remembered. Beyond it, the one that was used least lately is forgotten, and
-/// its client is told so.
-const SESSIONS: usize = 100_000;
+/// How many sessions are remembered. A new session beyond that replaces the least recently used
+/// one, whose client then gets [`Answer::NoSession`].
+const MAX_SESSIONS: usize = 100_000;
 
-/// One client's row of commands.
+/// Identifies a session: one client's numbered sequence of commands in one shard.
 pub type SessionId = u64;
 
-/// What goes through the log.
+/// What a leader puts into the replicated log for a client.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Proposal {
     /// Begin a session.
     Open,
     /// Carry out a command.
     Do {
-        /// When, by the clock of whoever proposed it. It never goes back in the machine.
+        /// The time, by the clock of the leader that proposed it. The machine's time never goes
+        /// back, even if this does.
         at: Timestamp,
-        /// Whose command it is.
+        /// The session that the command belongs to.
         session: SessionId,
-        /// Which of theirs, counted from 1: a client sends the next one when it has the answer to
-        /// the last.
+        /// The number of the command in its session, counted from 1. A client sends the next
+        /// command only when it has the answer to the one before.
         serial: u64,
-        /// What to do.
+        /// The command.
         command: Command<UserId, GroupId>,
     },
 }
 
-/// What comes of a proposal. A refusal is an answer like any other.
+/// The result of a proposal. A refusal by the engine is an answer like any other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// A session has begun.
     Opened(SessionId),
-    /// The command was carried out, or refused by the engine: the reply as the wire has it.
+    /// The engine carried out or refused the command. This is its reply, in the form of
+    /// [`disband::wire`].
     Done {
-        /// Its status.
+        /// The reply's status code.
         code: u16,
-        /// As JSON.
+        /// The reply as JSON.
         body: Arc<str>,
     },
-    /// There is no such session, or no longer. Whether the command was ever carried out is not known.
+    /// The session never existed or was forgotten. It is not known whether the command was carried
+    /// out earlier.
     NoSession,
-    /// The serial was used for another command.
+    /// The serial was already used for another command.
     SerialReused,
-    /// A later command of the session has been answered: this one is over, and so is its answer.
+    /// The session has already answered a later command, so the answer to this one is no longer
+    /// stored. Or the serial is 0.
     SerialPast,
-    /// A command of the session before this one has not come.
+    /// An earlier command of the session has not arrived yet.
     SerialAhead,
 }
 
-/// The engine and its sessions. Cloning it is O(1).
+/// The engine and the sessions. A clone is O(1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
     engine: Engine,
     sessions: OrdMap<SessionId, Session>,
-    /// The sessions by when they were last used.
+    /// The sessions by their last use, the least recently used one first.
     by_use: OrdMap<u64, SessionId>,
-    /// How often any session was used.
+    /// How many times sessions have been used, all together.
     uses: u64,
     now: Timestamp,
 }
@@ -76,41 +80,41 @@ pub struct Machine {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Session {
     serial: u64,
-    /// What the last command was, without keeping it.
+    /// A hash of the last command, to recognise it when it is sent again.
     fingerprint: [u8; 16],
     answer: Answer,
     used: u64,
 }
 
-/// The machine as it is written.
+/// The machine as it is serialised.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct MachineData {
     engine: Engine,
     sessions: Vec<(SessionId, Session)>,
     uses: u64,
     now: Timestamp,
 }
 
-/// What one proposal made happen.
+/// The effects of one proposal.
 #[derive(Debug)]
 pub struct Step {
-    /// What its proposer is told.
+    /// The answer for the client.
     pub answer: Answer,
-    /// What is to be told of it. Nothing if it was a repetition.
-    pub news: Vec<News>,
-    /// What a dissolved group held, to be freed where it disturbs nobody.
-    pub remains: Option<Box<Reply<UserId, GroupId>>>,
+    /// The events to publish. None if the command was a repetition.
+    pub events: Vec<ShardEvent>,
+    /// The contents of a dissolved group, to be freed on another thread.
+    pub to_free: Option<Box<Reply<UserId, GroupId>>>,
 }
 
 impl From<Answer> for Step {
     fn from(answer: Answer) -> Self {
-        Step { answer, news: Vec::new(), remains: None }
+        Step { answer, events: Vec::new(), to_free: None }
     }
 }
 
 impl Machine {
-    /// With nothing in it.
+    /// An empty machine.
     #[must_use]
     pub fn new(config: Config) -> Self {
         Machine {
@@ -122,14 +126,13 @@ impl Machine {
         }
     }
 
-    /// The engine, to read from.
+    /// The engine, for reads.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// Carries out a proposal: O(log of everything), and for `LeaveAll` so much for each of the user's
-    /// groups.
+    /// Carries out a proposal. Costs what the engine takes for the command, plus O(log sessions).
     pub fn apply(&mut self, proposal: Proposal) -> Step {
         match proposal {
             Proposal::Open => self.open().into(),
@@ -140,14 +143,14 @@ impl Machine {
     }
 
     fn open(&mut self) -> Answer {
-        if self.sessions.len() >= SESSIONS
+        if self.sessions.len() >= MAX_SESSIONS
             && let Some((oldest, id)) = self.by_use.get_min().cloned()
         {
             self.by_use.remove(&oldest);
             self.sessions.remove(&id);
         }
         self.uses += 1;
-        // A use has a number of its own, so the first use of a session can be its name.
+        // Each use has its own number, so the number of a session's first use can be its id.
         let (id, used) = (self.uses, self.uses);
         let answer = Answer::Opened(id);
         let session = Session { serial: 0, fingerprint: [0; 16], answer: answer.clone(), used };
@@ -179,7 +182,8 @@ impl Machine {
         let group = command.group().copied();
         let result = self.engine.apply(command, self.now);
         let reply = wire::reply(&result, self.now);
-        let body = serde_json::to_string(&reply).expect("a reply has string keys and no floats");
+        let body = serde_json::to_string(&reply)
+            .expect("a reply has only string keys and no floats, so it is valid JSON");
         let answer = Answer::Done { code: reply.code(), body: body.into() };
         self.by_use.remove(&session.used);
         self.uses += 1;
@@ -187,21 +191,21 @@ impl Machine {
         self.by_use.insert(used, id);
         self.sessions.insert(id, Session { serial, fingerprint, answer: answer.clone(), used });
         let Ok(outcome) = result else { return answer.into() };
-        let mut news: Vec<_> = outcome.signals.into_iter().map(News::Signal).collect();
+        let mut events: Vec<_> = outcome.signals.into_iter().map(ShardEvent::Signal).collect();
         if let (Some(group), Reply::Created(_)) = (group, &outcome.value) {
-            news.push(News::Founded(group));
+            events.push(ShardEvent::GroupCreated(group));
         }
-        let remains = news.iter().any(News::is_end).then(|| Box::new(outcome.value));
-        Step { answer, news, remains }
+        let to_free = events.iter().any(ShardEvent::ends_group).then(|| Box::new(outcome.value));
+        Step { answer, events, to_free }
     }
 
-    /// As bytes: equal machines give equal bytes.
+    /// Serialises the machine. Equal machines give equal bytes.
     ///
     /// # Errors
-    /// None that can be helped.
+    /// The serialiser failed. This does not happen unless there is a bug.
     pub fn to_bytes(&self) -> Result<Vec<u8>, postcard::Error> {
         let sessions = self.sessions.iter().map(|(id, session)| (*id, session.clone()));
-        postcard::to_stdvec(&Written {
+        postcard::to_stdvec(&MachineData {
             engine: self.engine.clone(),
             sessions: sessions.collect(),
             uses: self.uses,
@@ -209,53 +213,54 @@ impl Machine {
         })
     }
 
-    /// Back from bytes, verified.
+    /// Reads a machine from its bytes, and verifies it.
     ///
     /// # Errors
-    /// They are not a machine's.
+    /// The bytes are not those of a valid machine.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReadError> {
         let (written, rest) = postcard::take_from_bytes(bytes)?;
         if !rest.is_empty() {
-            return Err(ReadError::Longer(rest.len()));
+            return Err(ReadError::TrailingBytes(rest.len()));
         }
-        let Written { engine, sessions, uses, now } = written;
+        let MachineData { engine, sessions, uses, now } = written;
         let mut by_use = OrdMap::new();
         let mut before = 0;
         for (id, session) in &sessions {
-            // A session's name is its first use, and no two uses have one number.
+            // A session's id is the number of its first use, and no two uses have the same number.
             let named = before < *id && *id <= session.used && session.used <= uses;
             if !named || by_use.insert(session.used, *id).is_some() {
                 return Err(ReadError::Session(*id));
             }
             before = *id;
         }
-        if sessions.len() > SESSIONS {
+        if sessions.len() > MAX_SESSIONS {
             return Err(ReadError::Sessions(sessions.len()));
         }
         Ok(Machine { engine, sessions: sessions.into_iter().collect(), by_use, uses, now })
     }
 }
 
-/// Why bytes are not a machine's.
+/// Why bytes are not those of a valid machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// They don't decode, or the engine's own reader refuses them.
+    /// The bytes cannot be decoded, or the engine's own checks refuse them.
     #[error("{0}")]
     Undecodable(#[from] postcard::Error),
-    /// There are so many bytes more than there should be.
+    /// There are this many extra bytes at the end.
     #[error("{0} bytes too many")]
-    Longer(usize),
-    /// This session is out of order, or was used when another was, or is to be used.
-    #[error("session {0} is out of order")]
+    TrailingBytes(usize),
+    /// This session is out of order, or its last use is impossible: before its first use, the same
+    /// as another session's, or in the future.
+    #[error("session {0} is out of order or has an impossible last use")]
     Session(SessionId),
-    /// There are more sessions than are ever remembered.
-    #[error("{0} sessions, which is too many")]
+    /// There are more sessions than a machine remembers.
+    #[error("{0} sessions are too many")]
     Sessions(usize),
 }
 
 fn fingerprint(command: &Command<UserId, GroupId>) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new();
-    postcard::to_io(command, &mut hasher).expect("a hasher takes whatever is written");
+    postcard::to_io(command, &mut hasher).expect("writing to a hasher cannot fail");
     let mut fingerprint = [0; 16];
     hasher.finalize_xof().fill(&mut fingerprint);
     fingerprint
@@ -278,6 +283,7 @@ mod tests {
         Command::Join { user: UserId(user), group: GROUP }
     }
 
+    /// A stint is one unbroken membership of one user in one group. `None` means the current one.
     fn leave(user: UserId) -> Command<UserId, GroupId> {
         Command::Leave { user, group: GROUP, stint: None }
     }
@@ -307,35 +313,34 @@ mod tests {
         world.send(1, create());
         world.send(2, join(2));
         let first = world.send(3, leave(ALICE));
-        assert!(matches!(first.news[..], [News::Signal(_), News::Signal(_)]));
-        assert!(first.remains.is_some());
+        assert!(matches!(first.events[..], [ShardEvent::Signal(_), ShardEvent::Signal(_)]));
+        assert!(first.to_free.is_some());
         let before = world.machine.clone();
         let again = world.send(3, leave(ALICE));
         assert_eq!(again.answer, first.answer);
-        assert!(again.news.is_empty() && again.remains.is_none());
+        assert!(again.events.is_empty() && again.to_free.is_none());
         assert_eq!(world.machine, before);
     }
 
-    /// No signal says so, as nobody is there to hear it.
     #[test]
-    fn a_founding_is_news() {
+    fn creating_a_group_publishes_an_event() {
         let mut world = World::new();
         world.send(1, create());
         world.send(2, leave(ALICE));
         let other = Command::Create { owner: ALICE, group: GroupId(8), options: None };
         let step = world.send(3, other);
-        assert!(matches!(step.news[..], [News::Founded(GroupId(8))]), "{step:?}");
-        assert!(world.send(4, create()).news.is_empty(), "it was refused");
+        assert!(matches!(step.events[..], [ShardEvent::GroupCreated(GroupId(8))]), "{step:?}");
+        assert!(world.send(4, create()).events.is_empty(), "a refused command publishes no events");
     }
 
     #[test]
-    fn a_refusal_is_an_answer_and_is_repeated_too() {
+    fn a_repeated_command_that_was_refused_gets_the_same_refusal() {
         let mut world = World::new();
         let first = world.send(1, leave(ALICE));
         assert!(
             matches!(&first.answer, Answer::Done { code: 404, body } if body.contains("GRPS_404"))
         );
-        // What has changed meanwhile changes nothing of it.
+        // The command would succeed now, but its repetition still gets the first answer.
         let Answer::Opened(other) = world.machine.apply(Proposal::Open).answer else { panic!() };
         let mut others = World { machine: world.machine.clone(), session: other };
         others.send(1, create());
@@ -344,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn serials_go_up_by_one_and_mean_one_command() {
+    fn a_wrong_serial_or_session_is_an_error_and_changes_nothing() {
         let mut world = World::new();
         world.send(1, create());
         world.send(2, join(2));
@@ -380,22 +385,23 @@ mod tests {
     }
 
     #[test]
-    fn the_session_that_was_used_least_lately_goes_first() {
+    fn the_least_recently_used_session_is_forgotten_first() {
         let mut world = World::new();
         world.send(1, create());
-        for _ in 1..SESSIONS {
+        for _ in 1..MAX_SESSIONS {
             world.machine.apply(Proposal::Open);
         }
-        // Ours is the oldest but was used since; now the second oldest goes.
+        // Our session is the oldest, but this command uses it. The next `Open` then replaces the
+        // second oldest session.
         world.send(2, join(2));
         world.machine.apply(Proposal::Open);
-        assert_eq!(world.machine.sessions.len(), SESSIONS);
+        assert_eq!(world.machine.sessions.len(), MAX_SESSIONS);
         assert!(matches!(world.send(3, join(3)).answer, Answer::Done { code: 200, .. }));
-        assert_eq!(world.machine.by_use.len(), SESSIONS);
+        assert_eq!(world.machine.by_use.len(), MAX_SESSIONS);
     }
 
     #[test]
-    fn reads_back_as_it_was_written() {
+    fn a_machine_read_from_its_bytes_is_identical() {
         let mut world = World::new();
         world.send(1, create());
         world.send(2, join(2));
@@ -410,11 +416,14 @@ mod tests {
         for cut in [0, 1, bytes.len() / 2, bytes.len() - 1] {
             assert!(Machine::from_bytes(&bytes[..cut]).is_err());
         }
-        assert_eq!(Machine::from_bytes(&[&*bytes, &[0]].concat()), Err(ReadError::Longer(1)));
+        assert_eq!(
+            Machine::from_bytes(&[&*bytes, &[0]].concat()),
+            Err(ReadError::TrailingBytes(1))
+        );
     }
 
     #[test]
-    fn what_is_wrong_with_sessions_is_named() {
+    fn invalid_sessions_are_refused_with_their_id() {
         let config = Config::default();
         let read = |uses, sessions: &[(SessionId, u64)]| {
             let session = |&(id, used)| {
@@ -423,7 +432,7 @@ mod tests {
             };
             let sessions = sessions.iter().map(session).collect();
             let engine = Engine::new(config);
-            let written = Written { engine, sessions, uses, now: Timestamp(0) };
+            let written = MachineData { engine, sessions, uses, now: Timestamp(0) };
             Machine::from_bytes(&postcard::to_stdvec(&written).unwrap())
         };
         assert_eq!(read(4, &[(1, 4), (2, 3)]).unwrap().by_use.get_min(), Some(&(3, 2)));
@@ -437,8 +446,8 @@ mod tests {
         ] {
             assert_eq!(read(uses, sessions), Err(ReadError::Session(wrong)));
         }
-        let many = SESSIONS as u64 + 1;
+        let many = MAX_SESSIONS as u64 + 1;
         let sessions: Vec<_> = (1..=many).map(|id| (id, id)).collect();
-        assert_eq!(read(many, &sessions), Err(ReadError::Sessions(SESSIONS + 1)));
+        assert_eq!(read(many, &sessions), Err(ReadError::Sessions(MAX_SESSIONS + 1)));
     }
 }

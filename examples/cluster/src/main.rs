@@ -1,4 +1,5 @@
-//! `cargo run --release -p disband-cluster`: three replicas, a leader killed at its work, and what is left.
+//! `cargo run --release -p disband-cluster`: starts three replicas, kills the leader while it
+//! works, and checks that no command was lost.
 
 mod figures;
 
@@ -17,20 +18,21 @@ use disband::{Command, Config, GroupId, Quotas, UserId};
 use disband_cluster::{Answer, Client, Durability, Local, Node, Options, SLOTS, Shard};
 use tokio::time::sleep;
 
-/// Three replicas on loopback; the leader is killed at its work, and nothing is lost.
+/// Starts three replicas on loopback, kills the leader while it works, and checks that nothing is
+/// lost.
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
-    what: Option<What>,
+    mode: Option<Mode>,
 }
 
 #[derive(Subcommand)]
-enum What {
-    /// One replica, until it is killed.
+enum Mode {
+    /// Run one replica until it is killed.
     Replica(Replica),
-    /// Measures it all: some three minutes.
+    /// Measure throughput and latencies. Takes about three minutes.
     Figures {
-        /// How many members the largest group has.
+        /// The number of members of the largest groups.
         #[arg(long, default_value_t = 1_000_000)]
         members: u64,
     },
@@ -38,25 +40,26 @@ enum What {
 
 #[derive(Args)]
 struct Replica {
-    /// Its number.
+    /// The number of this replica.
     #[arg(long)]
     id: u64,
-    /// All of them: `1=ADDRESS,2=ADDRESS,3=ADDRESS`.
+    /// All replicas: `1=ADDRESS,2=ADDRESS,3=ADDRESS`.
     #[arg(long, value_delimiter = ',', value_parser = replica)]
     replicas: Vec<(u64, String)>,
-    /// Where it keeps what it has.
+    /// The folder for this replica's data.
     #[arg(long)]
     folder: PathBuf,
-    /// How many Raft groups there are; the same for all, and for good.
+    /// The number of shards (Raft groups). Must be the same for all replicas, and cannot change.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(Shard).range(1..=SLOTS.into()))]
     shards: Shard,
-    /// Make the replicas a cluster: said to one of them, when it starts for the first time.
+    /// Make the replicas a cluster. Only for one replica, when it starts for the first time.
     #[arg(long)]
     found: bool,
-    /// After so many entries, each of up to 256 commands, a snapshot is taken.
+    /// Take a snapshot after this many log entries, each of up to 256 commands.
     #[arg(long, default_value_t = 5_000)]
     snapshot_every: u64,
-    /// Don't wait for the disk: what was answered is gone if the process is killed. To see what it costs.
+    /// Don't wait for the disk: answered commands are lost if the process is killed. Only for
+    /// measurements.
     #[arg(long)]
     lazy: bool,
 }
@@ -70,10 +73,10 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let result = match Arguments::parse().what {
-        Some(What::Replica(replica)) => take_part(replica).await,
-        Some(What::Figures { members }) => figures::measure(members).await,
-        None => show().await,
+    let result = match Arguments::parse().mode {
+        Some(Mode::Replica(replica)) => run_replica(replica).await,
+        Some(Mode::Figures { members }) => figures::measure(members).await,
+        None => demo().await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -84,7 +87,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn take_part(arguments: Replica) -> Result<(), Failure> {
+async fn run_replica(arguments: Replica) -> Result<(), Failure> {
     let replicas: BTreeMap<_, _> = arguments.replicas.into_iter().collect();
     let node = Node::start(Options {
         id: arguments.id,
@@ -92,70 +95,74 @@ async fn take_part(arguments: Replica) -> Result<(), Failure> {
         folder: arguments.folder,
         shards: arguments.shards,
         durability: if arguments.lazy { Durability::Lazy } else { Durability::Synced },
-        // Whoever calls is trusted, and measured.
+        // No rate limits: all clients are trusted, and measurements must not be slowed down.
         config: Config { quotas: Quotas::UNLIMITED, ..Config::default() },
         snapshot_every: arguments.snapshot_every,
     })
     .await?;
     if arguments.found {
-        node.found(&replicas).await?;
+        node.initialize(&replicas).await?;
     }
     std::future::pending().await
 }
 
 const CLIENTS: u64 = 64;
 const COMMANDS: u64 = 10_000;
-const CROWD: u64 = 5_000;
-const TALK: GroupId = GroupId(1);
-const PARTY: GroupId = GroupId(2);
+const MEMBERS: u64 = 5_000;
+const CHAT_GROUP: GroupId = GroupId(1);
+const LARGE_GROUP: GroupId = GroupId(2);
 const OWNER: UserId = UserId(1);
 
-async fn done(client: &mut Client, command: Command<UserId, GroupId>) -> Result<(), Failure> {
+/// Sends a command that must succeed.
+async fn send_ok(client: &mut Client, command: Command<UserId, GroupId>) -> Result<(), Failure> {
     match client.send(command).await? {
         Answer::Done { code: 200, .. } => Ok(()),
         other => Err(format!("{other:?}").into()),
     }
 }
 
+/// Creates a group with this many members, the owner included.
 async fn fill(local: &Local, group: GroupId, members: u64) -> Result<(), Failure> {
     let mut owner = local.client();
-    done(&mut owner, Command::Create { owner: OWNER, group, options: None }).await?;
+    send_ok(&mut owner, Command::Create { owner: OWNER, group, options: None }).await?;
     let mut joining = Vec::new();
-    for part in 0..CLIENTS {
+    for worker in 0..CLIENTS {
         let mut client = local.client();
         joining.push(tokio::spawn(async move {
-            for user in (2 + part..=members).step_by(CLIENTS as usize) {
-                done(&mut client, Command::Join { user: UserId(user), group }).await?;
+            for user in (2 + worker..=members).step_by(CLIENTS as usize) {
+                send_ok(&mut client, Command::Join { user: UserId(user), group }).await?;
             }
             Ok::<_, Failure>(())
         }));
     }
-    for part in joining {
-        part.await??;
+    for task in joining {
+        task.await??;
     }
     Ok(())
 }
 
-async fn show() -> Result<(), Failure> {
-    // One shard, so that all that happens waits for the one leader who is killed.
+async fn demo() -> Result<(), Failure> {
+    // One shard, so that every command needs the leader that is killed.
     let mut local = Local::start(env::current_exe()?, 1, &[])?;
     println!("three replicas: {:?}", local.replicas());
-    fill(&local, TALK, 1 + CLIENTS).await?;
-    fill(&local, PARTY, CROWD).await?;
-    println!("{CROWD} members in a group that is to end, {CLIENTS} clients who talk in another");
+    fill(&local, CHAT_GROUP, 1 + CLIENTS).await?;
+    fill(&local, LARGE_GROUP, MEMBERS).await?;
+    println!(
+        "a group of {MEMBERS} members to dissolve; another group, where {CLIENTS} clients post"
+    );
 
     let answered = Arc::new(AtomicU64::new(0));
     let start = Instant::now();
-    let mut talking = Vec::new();
-    for part in 0..CLIENTS {
+    let mut posting = Vec::new();
+    for worker in 0..CLIENTS {
         let (mut client, answered) = (local.client(), Arc::clone(&answered));
-        talking.push(tokio::spawn(async move {
+        posting.push(tokio::spawn(async move {
             let mut longest = Duration::ZERO;
-            for nth in (part..COMMANDS).step_by(CLIENTS as usize) {
+            for nth in (worker..COMMANDS).step_by(CLIENTS as usize) {
                 let sent = Instant::now();
                 let message = format!("number {nth}").into();
-                let author = UserId(2 + part);
-                done(&mut client, Command::Post { author, group: TALK, message }).await?;
+                let author = UserId(2 + worker);
+                send_ok(&mut client, Command::Post { author, group: CHAT_GROUP, message }).await?;
                 longest = longest.max(sent.elapsed());
                 answered.fetch_add(1, Ordering::Relaxed);
             }
@@ -165,47 +172,58 @@ async fn show() -> Result<(), Failure> {
     while answered.load(Ordering::Relaxed) < COMMANDS / 2 {
         sleep(Duration::from_millis(1)).await;
     }
-    // With a session, and the leader known, there is nothing between the command and its kill.
+    // This command opens the session and finds the leader, so that the `Leave` below is sent at
+    // once.
     let mut owner = local.client();
     let message = "goodbye".into();
-    done(&mut owner, Command::Post { author: OWNER, group: PARTY, message }).await?;
+    send_ok(&mut owner, Command::Post { author: OWNER, group: LARGE_GROUP, message }).await?;
     let leader = owner.leader(0).await?;
     let ending = tokio::spawn(async move {
         let sent = Instant::now();
-        done(&mut owner, Command::Leave { user: OWNER, group: PARTY, stint: None }).await?;
+        // A stint is one unbroken membership of one user in one group. `None` means the current
+        // one.
+        send_ok(&mut owner, Command::Leave { user: OWNER, group: LARGE_GROUP, stint: None })
+            .await?;
         Ok::<_, Failure>(sent.elapsed())
     });
-    // On its way, and not yet on the disk; tokio's own sleep may take as long as the answer.
+    // After this sleep the command should be sent, but not yet on disk. tokio's sleep is too
+    // coarse: it may take as long as the answer.
     thread::sleep(Duration::from_micros(300));
     local.kill(leader)?;
-    println!("replica {leader} led, and is killed in the middle of it");
+    println!("replica {leader}, the leader, was killed just after the owner's `leave` was sent");
     let waited = ending.await??;
     let mut longest = Duration::ZERO;
-    for part in talking {
-        longest = longest.max(part.await??);
+    for task in posting {
+        longest = longest.max(task.await??);
     }
-    let took = start.elapsed();
+    let elapsed = start.elapsed();
     local.restart(leader)?;
 
     let mut client = local.client();
-    let talk = client.read(TALK).await?.ok_or("the talk is lost")?;
-    let party = client.read(PARTY).await?;
-    println!("{COMMANDS} messages were answered, {} are there", talk.next_seq);
-    println!("the group of {CROWD} is {}", if party.is_none() { "gone" } else { "still there" });
+    let chat = client.read(CHAT_GROUP).await?.ok_or("the group of the messages is lost")?;
+    let large = client.read(LARGE_GROUP).await?;
+    println!("{COMMANDS} messages were answered, and the group has {}", chat.next_seq);
+    println!(
+        "the group of {MEMBERS} is {}",
+        if large.is_none() { "dissolved" } else { "still there" }
+    );
     println!(
         "the dissolution was answered after {waited:.1?}, the slowest message after {longest:.1?}"
     );
-    println!("{:.0} commands a second, that wait included", COMMANDS as f64 / took.as_secs_f64());
+    println!(
+        "{:.0} messages a second, the time without a leader included",
+        COMMANDS as f64 / elapsed.as_secs_f64()
+    );
     let digest = client.agreement(0).await?;
     println!(
-        "all three hold the same {} entries, byte for byte",
+        "all three replicas have applied {} entries, and their states are equal to the byte",
         digest.applied.unwrap_or_default()
     );
-    if talk.next_seq != COMMANDS || party.is_some() {
-        return Err("something was lost, or done twice".into());
+    if chat.next_seq != COMMANDS || large.is_some() {
+        return Err("a command was lost, or carried out twice".into());
     }
     if let Some(violation) = digest.violation {
-        return Err(format!("what they hold is not sound: {violation}").into());
+        return Err(format!("the replicas' state is invalid: {violation}").into());
     }
     Ok(())
 }

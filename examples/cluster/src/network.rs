@@ -1,4 +1,4 @@
-//! How openraft reaches the other replicas.
+//! Sends openraft's calls to the other replicas.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -20,22 +20,26 @@ use crate::slots::Shard;
 use crate::types::{TypeConfig, Vote};
 use crate::wire::{Call, Connection, Request, Response};
 
-/// Who can't be reached, by decree: to see what a partition does.
+/// The replicas that this one pretends it cannot reach. Tests use it to simulate a partition.
 pub(crate) type Severed = Arc<Mutex<BTreeSet<u64>>>;
 
-/// How long one who can't be reached is left alone. openraft sends nothing meanwhile, heartbeats neither.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How long openraft waits after it could not reach a replica. It sends nothing to the replica
+/// meanwhile, not even heartbeats.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
+/// Creates the [`Peer`]s through which openraft calls the other replicas of one shard.
 #[derive(Clone)]
 pub(crate) struct Network {
+    /// This replica.
     pub(crate) from: u64,
     pub(crate) shard: Shard,
-    /// To each replica. The shards share them, and so do votes, reads and entries, for each of which
-    /// openraft makes a peer of its own.
+    /// One connection pool for each replica. All shards share the pools, and so do all the peers
+    /// that openraft creates for a replica: one each for votes, reads and entries.
     pub(crate) connections: BTreeMap<u64, Connection>,
     pub(crate) severed: Severed,
 }
 
+/// Sends one shard's calls to one other replica.
 pub(crate) struct Peer {
     network: Network,
     target: u64,
@@ -53,25 +57,26 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 }
 
 impl Peer {
-    fn request(&self, call: Call) -> io::Result<Request> {
+    fn to_request(&self, call: Call) -> io::Result<Request> {
         let Network { from, shard, severed, .. } = &self.network;
-        if severed.lock().expect("nothing under this lock panics").contains(&self.target) {
+        if severed.lock().expect("no code panics while it holds this lock").contains(&self.target) {
             return Err(io::ErrorKind::HostUnreachable.into());
         }
         Ok(Request::Peer { shard: *shard, from: *from, call })
     }
 
-    async fn ask(&self, call: Call, patience: Duration) -> io::Result<Response> {
-        self.connection.ask(&self.request(call)?, patience).await
+    async fn send(&self, call: Call, limit: Duration) -> io::Result<Response> {
+        self.connection.request(&self.to_request(call)?, limit).await
     }
 
     fn unexpected(&self, response: &Response) -> io::Error {
-        io::Error::other(format!("replica {} answers {response:?}", self.target))
+        io::Error::other(format!("unexpected response of replica {}: {response:?}", self.target))
     }
 }
 
-/// What can't be reached is left alone for a while; who is but slow is not.
-fn failed<E: std::error::Error>(error: &io::Error) -> RPCError<u64, BasicNode, E> {
+/// Converts an error for openraft. After `Unreachable` openraft waits for [`RETRY_DELAY`]. After a
+/// time-out it does not wait: the replica is only slow.
+fn rpc_error<E: std::error::Error>(error: &io::Error) -> RPCError<u64, BasicNode, E> {
     match error.kind() {
         io::ErrorKind::TimedOut => RPCError::Network(NetworkError::new(error)),
         _ => RPCError::Unreachable(Unreachable::new(error)),
@@ -84,12 +89,12 @@ impl RaftNetwork<TypeConfig> for Peer {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, RPCError<u64, BasicNode, RaftError<u64>>> {
-        match self.ask(Call::Append(rpc), option.hard_ttl()).await {
+        match self.send(Call::Append(rpc), option.hard_ttl()).await {
             Ok(Response::Append(result)) => {
                 result.map_err(|error| RemoteError::new(self.target, error).into())
             }
-            Ok(other) => Err(failed(&self.unexpected(&other))),
-            Err(error) => Err(failed(&error)),
+            Ok(other) => Err(rpc_error(&self.unexpected(&other))),
+            Err(error) => Err(rpc_error(&error)),
         }
     }
 
@@ -98,12 +103,12 @@ impl RaftNetwork<TypeConfig> for Peer {
         rpc: VoteRequest<u64>,
         option: RPCOption,
     ) -> Result<VoteResponse<u64>, RPCError<u64, BasicNode, RaftError<u64>>> {
-        match self.ask(Call::Vote(rpc), option.hard_ttl()).await {
+        match self.send(Call::Vote(rpc), option.hard_ttl()).await {
             Ok(Response::Vote(result)) => {
                 result.map_err(|error| RemoteError::new(self.target, error).into())
             }
-            Ok(other) => Err(failed(&self.unexpected(&other))),
-            Err(error) => Err(failed(&error)),
+            Ok(other) => Err(rpc_error(&self.unexpected(&other))),
+            Err(error) => Err(rpc_error(&error)),
         }
     }
 
@@ -115,17 +120,17 @@ impl RaftNetwork<TypeConfig> for Peer {
         option: RPCOption,
     ) -> Result<SnapshotResponse<u64>, StreamingError<TypeConfig, Fatal<u64>>> {
         let Snapshot { meta, snapshot } = snapshot;
-        let sent = async {
+        let call = async {
             let len = snapshot.metadata()?.len();
-            let request = self.request(Call::Snapshot { vote, meta, len })?;
+            let request = self.to_request(Call::Snapshot { vote, meta, len })?;
             let file = File::from_std(*snapshot);
-            self.connection.ask_with(&request, file, option.hard_ttl()).await
+            self.connection.request_with_file(&request, file, option.hard_ttl()).await
         };
-        let asked = tokio::select! {
-            asked = sent => asked,
+        let result = tokio::select! {
+            result = call => result,
             closed = cancel => return Err(closed.into()),
         };
-        match asked {
+        match result {
             Ok(Response::Snapshot(result)) => {
                 result.map_err(|error| RemoteError::new(self.target, error).into())
             }
@@ -135,6 +140,6 @@ impl RaftNetwork<TypeConfig> for Peer {
     }
 
     fn backoff(&self) -> Backoff {
-        Backoff::new(std::iter::repeat(PAUSE))
+        Backoff::new(std::iter::repeat(RETRY_DELAY))
     }
 }

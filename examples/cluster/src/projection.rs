@@ -1,10 +1,13 @@
-//! Which groups a user is in, across all shards, as far as this process has heard.
+//! An index of the groups that each user is in, across all shards.
 //!
-//! Each shard's engine knows it exactly of its own groups. This is one index of them all: a projection of
-//! what the shards tell. It is idempotent by the groups' versions: what is told again changes nothing, and
-//! where a version is missing, the first one for example, the group is read as it is now. In a quiet group
-//! the coming and going of plain members has no version: whether they are members is then looked up in the
-//! shard's engine.
+//! Each shard's engine has an exact index of its own groups. This is one index for all shards,
+//! built from the events that this process's replicas publish, so it may be late. It uses the
+//! groups' versions: an event that arrives again changes nothing, and if a version is missing, for
+//! example the first, the group is read from the shard's engine.
+//!
+//! A group may be quiet: then only its staff (the owner and the admins) gets signals of plain
+//! members joining and leaving, and these signals do not increase the version. After such a signal,
+//! the index looks up in the shard's engine whether the user is a member.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -14,217 +17,230 @@ use disband::{Event, GroupId, Signal, UserId};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::events::ShardEvent;
 use crate::machine::Machine;
-use crate::news::News;
 use crate::slots::Shard;
 
-/// How many memberships are looked at with each news, whether they are true still.
-const LOOKS: usize = 4;
+/// How many memberships are checked with each applied signal, to remove the stale ones.
+const SWEEP_STEPS: usize = 4;
 
-/// How many groups, or members of a group, are read under one lock.
-const TOGETHER: usize = 1000;
+/// How many groups, or members of a group, are read while the lock is held once.
+const PAGE: usize = 1000;
 
-/// When a membership was heard of: the group's version, and how often the shards had been read then.
-type Heard = (u64, u64);
+/// When the index learnt of a membership: the group's version then, and the number of the group's
+/// last read (see `reads`) then.
+type Stamp = (u64, u64);
 
-/// The index.
+/// The index, see the top of this file.
 #[derive(Debug, Default)]
 struct Projection {
-    groups: BTreeMap<GroupId, Life>,
-    /// Each with when it was heard of. The end of a group does not walk its members:
-    /// what is of a group that has gone, or was heard before its `since`, is untrue, and goes as the
-    /// cursor comes by.
-    memberships: BTreeMap<(UserId, GroupId), Heard>,
+    groups: BTreeMap<GroupId, GroupEntry>,
+    /// The memberships, each with its stamp. The end of a group does not remove its memberships one
+    /// by one. Instead a membership is stale if its group is gone, or if its stamp is before the
+    /// group's `since`. Reads skip stale memberships, and `sweep` removes them a few at a time.
+    memberships: BTreeMap<(UserId, GroupId), Stamp>,
+    /// The last membership that `sweep` checked.
     cursor: Option<(UserId, GroupId)>,
-    /// How many shards have never been read yet.
+    /// How many shards have not been read yet.
     unread: Shard,
-    /// How often groups have been read.
-    readings: u64,
+    /// How many times a group has been read from an engine, all groups together.
+    reads: u64,
 }
 
-/// What has been heard of a group.
+/// What the index knows of a group.
 #[derive(Debug)]
-struct Life {
-    /// No membership that was heard of before this is one.
-    since: Heard,
-    /// The last version; 0 while the group is read for the first time.
+struct GroupEntry {
+    /// Memberships with an earlier stamp are stale.
+    since: Stamp,
+    /// The version that the index is at; 0 while the group is read for the first time.
     version: u64,
 }
 
-/// Why a signal alone does not say what the index should hold.
+/// What must be read from the engine, because a signal alone does not say what the index should
+/// hold.
 #[derive(Debug, PartialEq, Eq)]
-enum Missing {
-    /// Something was not heard of the group.
+enum Lookup {
+    /// The whole group: the index does not know it, or missed a version.
     Group,
-    /// The signal has no version of its own, or an old one: whether its user is a member must be
-    /// looked up.
+    /// Whether the signal's user is a member: the signal has no version of its own, or an old one.
     Member,
 }
 
 impl Projection {
     fn groups_of(&self, user: UserId) -> Vec<GroupId> {
         let theirs = (user, GroupId(0))..=(user, GroupId(u64::MAX));
-        let true_ones =
-            self.memberships.range(theirs).filter(|(at, heard)| self.holds(at, **heard));
-        true_ones.map(|((_, group), _)| *group).collect()
+        let current =
+            self.memberships.range(theirs).filter(|(at, stamp)| self.is_current(at, **stamp));
+        current.map(|((_, group), _)| *group).collect()
     }
 
-    fn holds(&self, (_, group): &(UserId, GroupId), heard: Heard) -> bool {
-        self.groups.get(group).is_some_and(|life| life.since <= heard)
+    /// Whether a membership is not stale.
+    fn is_current(&self, (_, group): &(UserId, GroupId), stamp: Stamp) -> bool {
+        self.groups.get(group).is_some_and(|entry| entry.since <= stamp)
     }
 
-    fn knows(&self, group: GroupId, version: u64) -> bool {
-        self.groups.get(&group).is_some_and(|life| life.version >= version)
+    fn has_version(&self, group: GroupId, version: u64) -> bool {
+        self.groups.get(&group).is_some_and(|entry| entry.version >= version)
     }
 
-    /// O(log memberships), a dissolution too.
-    fn take(&mut self, signal: &Signal<UserId, GroupId>) -> Result<(), Missing> {
+    /// Applies a signal. O(log memberships), also for a dissolution.
+    fn apply(&mut self, signal: &Signal<UserId, GroupId>) -> Result<(), Lookup> {
         let &Signal { group, from, version, .. } = signal;
         let is_of_a_member = match &signal.event {
             Event::MemberJoin { .. } | Event::MemberLeave => true,
             Event::MemberKick { by } => *by != from,
-            // Messages have no version of their own.
+            // Signals of messages do not increase the version, and change no membership.
             Event::MessagePost { .. } | Event::MessageEdit { .. } | Event::MessageErase { .. } => {
                 return Ok(());
             }
             _ => false,
         };
-        let life = self.groups.get_mut(&group).ok_or(Missing::Group)?;
-        if version <= life.version {
-            return if is_of_a_member { Err(Missing::Member) } else { Ok(()) };
+        let entry = self.groups.get_mut(&group).ok_or(Lookup::Group)?;
+        if version <= entry.version {
+            return if is_of_a_member { Err(Lookup::Member) } else { Ok(()) };
         }
-        if version > life.version + 1 {
-            return Err(Missing::Group);
+        if version > entry.version + 1 {
+            return Err(Lookup::Group);
         }
-        life.version = version;
-        let heard = (version, life.since.1);
+        entry.version = version;
+        let stamp = (version, entry.since.1);
         match &signal.event {
-            Event::MemberJoin { .. } => _ = self.memberships.insert((from, group), heard),
+            Event::MemberJoin { .. } => _ = self.memberships.insert((from, group), stamp),
             Event::MemberLeave => _ = self.memberships.remove(&(from, group)),
             Event::MemberKick { by } if *by != from => _ = self.memberships.remove(&(from, group)),
             Event::HistoryPurge { .. } => _ = self.groups.remove(&group),
-            // Nobody comes or goes by those; and with a kick of all comes a purge.
+            // The other events change no membership. A dissolution is two signals: a kick with `by`
+            // equal to `from`, which changes nothing here, and a history purge, which is handled
+            // above.
             _ => {}
         }
         self.sweep();
         Ok(())
     }
 
-    /// What was looked up of a user.
-    fn set(&mut self, user: UserId, group: GroupId, is_member: bool) {
-        let Some(life) = self.groups.get(&group).filter(|_| is_member) else {
+    /// Stores whether a user is a member, as it was looked up in the engine.
+    fn set_membership(&mut self, user: UserId, group: GroupId, is_member: bool) {
+        let Some(entry) = self.groups.get(&group).filter(|_| is_member) else {
             self.memberships.remove(&(user, group));
             return;
         };
-        self.memberships.insert((user, group), (life.version, life.since.1));
+        self.memberships.insert((user, group), (entry.version, entry.since.1));
     }
 
+    /// Checks the next few memberships, and removes those that are stale.
     fn sweep(&mut self) {
-        for _ in 0..LOOKS {
+        for _ in 0..SWEEP_STEPS {
             let after = self.cursor.map_or(Bound::Unbounded, Bound::Excluded);
             let next = self.memberships.range((after, Bound::Unbounded)).next();
             self.cursor = next.map(|(at, _)| *at);
-            let Some((&at, &heard)) = next else { return };
-            if !self.holds(&at, heard) {
+            let Some((&at, &stamp)) = next else { return };
+            if !self.is_current(&at, stamp) {
                 self.memberships.remove(&at);
             }
         }
     }
 }
 
-/// One projection, which each shard has a thread to feed. A group is its shard's thread's alone.
+/// One index for all shards. Each shard has a thread that runs [`run`](Self::run), and only this
+/// thread changes the shard's groups.
 #[derive(Debug, Clone)]
-pub(crate) struct Shared(Arc<Mutex<Projection>>);
+pub(crate) struct SharedProjection(Arc<Mutex<Projection>>);
 
-impl Shared {
-    /// Of so many shards, of none of which anything was heard.
+impl SharedProjection {
+    /// An empty index for this many shards.
     pub(crate) fn new(shards: Shard) -> Self {
         let projection = Projection { unread: shards, ..Projection::default() };
-        Shared(Arc::new(Mutex::new(projection)))
+        SharedProjection(Arc::new(Mutex::new(projection)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Projection> {
-        self.0.lock().expect("nothing under this lock panics")
+        self.0.lock().expect("no code panics while it holds this lock")
     }
 
-    /// The groups that a user is in; `None` before all shards have been heard of. O(log memberships), and
-    /// as much for each group.
+    /// The groups that a user is in; `None` until all shards have been read. O(log memberships),
+    /// plus as much for each of the user's memberships in the index.
     pub(crate) fn groups_of(&self, user: UserId) -> Option<Vec<GroupId>> {
         let projection = self.lock();
         (projection.unread == 0).then(|| projection.groups_of(user))
     }
 
-    /// Hears a shard's news until there are no more. `look` shows its machine, and `mine` says which
-    /// groups are its.
-    pub(crate) fn hear(
+    /// Reads a shard, and then applies its events until the sender is dropped. `read_machine`
+    /// returns a clone of the shard's machine, and `is_ours` says whether a group belongs to the
+    /// shard.
+    pub(crate) fn run(
         &self,
-        mut news: Receiver<Arc<News>>,
-        look: impl Fn() -> Machine,
-        mine: impl Fn(GroupId) -> bool,
+        mut events: Receiver<Arc<ShardEvent>>,
+        read_machine: impl Fn() -> Machine,
+        is_ours: impl Fn(GroupId) -> bool,
     ) {
-        self.catch_up(&look(), &mine);
+        self.catch_up(&read_machine(), &is_ours);
         self.lock().unread -= 1;
         loop {
-            match news.blocking_recv() {
-                Ok(told) => self.take(&told, &look, &mine),
-                Err(RecvError::Lagged(_)) => self.catch_up(&look(), &mine),
+            match events.blocking_recv() {
+                Ok(event) => self.apply(&event, &read_machine, &is_ours),
+                Err(RecvError::Lagged(_)) => self.catch_up(&read_machine(), &is_ours),
                 Err(RecvError::Closed) => return,
             }
         }
     }
 
-    fn take(&self, told: &News, look: impl Fn() -> Machine, mine: &impl Fn(GroupId) -> bool) {
-        match told {
-            News::Founded(group) => self.read(&look(), *group),
-            News::Signal(signal) => {
-                let taken = self.lock().take(signal);
+    fn apply(
+        &self,
+        event: &ShardEvent,
+        read_machine: impl Fn() -> Machine,
+        is_ours: &impl Fn(GroupId) -> bool,
+    ) {
+        match event {
+            ShardEvent::GroupCreated(group) => self.read_if_newer(&read_machine(), *group),
+            ShardEvent::Signal(signal) => {
+                let applied = self.lock().apply(signal);
                 let &Signal { group, from, .. } = signal;
-                match taken {
+                match applied {
                     Ok(()) => {}
-                    Err(Missing::Group) => self.read(&look(), group),
-                    Err(Missing::Member) => {
-                        let machine = look();
+                    Err(Lookup::Group) => self.read_if_newer(&read_machine(), group),
+                    Err(Lookup::Member) => {
+                        let machine = read_machine();
                         let state = machine.engine().group(&group);
                         let is_member = state.is_some_and(|state| state.contains(&from));
-                        self.lock().set(from, group, is_member);
+                        self.lock().set_membership(from, group, is_member);
                     }
                 }
             }
-            News::Missed => self.catch_up(&look(), mine),
+            ShardEvent::Missed => self.catch_up(&read_machine(), is_ours),
         }
     }
 
-    /// Reads all groups of a shard of which something was not heard.
-    fn catch_up(&self, machine: &Machine, mine: &impl Fn(GroupId) -> bool) {
+    /// Reads all groups of a shard from its engine: at the start, and after events were missed.
+    fn catch_up(&self, machine: &Machine, is_ours: &impl Fn(GroupId) -> bool) {
         let engine = machine.engine();
         let mut after = Bound::Unbounded;
         loop {
             let mut projection = self.lock();
-            let known = projection.groups.range((after, Bound::Unbounded)).take(TOGETHER);
+            let known = projection.groups.range((after, Bound::Unbounded)).take(PAGE);
             let known: Vec<_> = known.map(|(group, _)| *group).collect();
             let Some(last) = known.last() else { break };
             after = Bound::Excluded(*last);
             for group in known {
-                if mine(group) && engine.group(&group).is_none() {
+                if is_ours(group) && engine.group(&group).is_none() {
                     projection.groups.remove(&group);
                 }
             }
         }
         for (group, _) in engine.groups() {
-            self.read_again(machine, *group);
+            self.read_group(machine, *group);
         }
     }
 
-    /// Reads a group as it is, if its version says that there is more to know of it.
-    fn read(&self, machine: &Machine, group: GroupId) {
+    /// Reads a group from the engine, unless the index is already at its version.
+    fn read_if_newer(&self, machine: &Machine, group: GroupId) {
         let version = machine.engine().group(&group).map(disband::Group::version);
-        if version.is_none_or(|version| !self.lock().knows(group, version)) {
-            self.read_again(machine, group);
+        if version.is_none_or(|version| !self.lock().has_version(group, version)) {
+            self.read_group(machine, group);
         }
     }
 
-    /// Reads a group as it is.
-    fn read_again(&self, machine: &Machine, group: GroupId) {
+    /// Reads a group from the engine.
+    fn read_group(&self, machine: &Machine, group: GroupId) {
         let Some(state) = machine.engine().group(&group) else {
             self.lock().groups.remove(&group);
             return;
@@ -232,21 +248,22 @@ impl Shared {
         let version = state.version();
         let since = {
             let mut projection = self.lock();
-            projection.readings += 1;
-            let since = (version, projection.readings);
-            // Or what is read would be swept as that of no group, before it is all there.
-            projection.groups.entry(group).or_insert(Life { since, version: 0 });
+            projection.reads += 1;
+            let since = (version, projection.reads);
+            // Needed before the members are read: `sweep` removes memberships of unknown groups.
+            projection.groups.entry(group).or_insert(GroupEntry { since, version: 0 });
             since
         };
-        // Those who are members still are so at every moment; the others are not with the last line.
+        // While this loop runs, users who are still members stay in the index. Setting `since` in
+        // the last line then makes the memberships of all other users stale.
         let mut members = state.members().map(|(user, _)| *user).peekable();
         while members.peek().is_some() {
             let mut projection = self.lock();
-            for user in members.by_ref().take(TOGETHER) {
+            for user in members.by_ref().take(PAGE) {
                 projection.memberships.insert((user, group), since);
             }
         }
-        self.lock().groups.insert(group, Life { since, version });
+        self.lock().groups.insert(group, GroupEntry { since, version });
     }
 }
 
@@ -293,141 +310,151 @@ mod tests {
 
     struct World {
         machine: Machine,
-        projection: Shared,
-        told: Vec<News>,
+        projection: SharedProjection,
+        /// The events so far.
+        past: Vec<ShardEvent>,
     }
 
     impl World {
         fn new() -> World {
-            // An id may be used again at once.
+            // The id of a dissolved group may be used again at once.
             let config = Config { quotas: Quotas::UNLIMITED, tombstone_ms: 0, ..Config::default() };
             let machine = Machine::new(config);
-            World { machine, projection: Shared::new(0), told: Vec::new() }
+            World { machine, projection: SharedProjection::new(0), past: Vec::new() }
         }
 
-        fn carry_out(&mut self, nth: u64, command: Command<UserId, GroupId>) -> Vec<News> {
+        fn carry_out(&mut self, nth: u64, command: Command<UserId, GroupId>) -> Vec<ShardEvent> {
             let Answer::Opened(session) = self.machine.apply(Proposal::Open).answer else {
                 panic!()
             };
             let at = Timestamp(nth * 1000);
-            self.machine.apply(Proposal::Do { at, session, serial: 1, command }).news
+            self.machine.apply(Proposal::Do { at, session, serial: 1, command }).events
         }
 
-        fn tell(&self, news: &News) {
-            self.projection.take(news, || self.machine.clone(), &|_| true);
+        fn publish(&self, event: &ShardEvent) {
+            self.projection.apply(event, || self.machine.clone(), &|_| true);
         }
 
-        fn same(&self) {
+        /// Asserts that the index equals the engine's.
+        fn assert_same(&self) {
             for user in (0..USERS).map(UserId) {
                 let mut groups: Vec<_> =
                     self.machine.engine().groups_of(&user).map(|(group, _)| *group).collect();
                 groups.sort_unstable();
-                assert_eq!(self.projection.groups_of(user), Some(groups), "of {user}");
+                assert_eq!(self.projection.groups_of(user), Some(groups), "the groups of {user}");
             }
         }
     }
 
     proptest! {
         #[test]
-        fn what_is_heard_in_order_is_known_at_once(commands in prop::collection::vec(command(), 1..120)) {
+        fn the_index_is_exact_after_each_event(
+            commands in prop::collection::vec(command(), 1..120),
+        ) {
             let mut world = World::new();
             for (nth, command) in (1..).zip(commands) {
-                for news in world.carry_out(nth, command) {
-                    world.tell(&news);
+                for event in world.carry_out(nth, command) {
+                    world.publish(&event);
                 }
-                world.same();
+                world.assert_same();
             }
         }
 
         #[test]
-        fn what_comes_again_changes_nothing(
+        fn an_event_that_arrives_again_changes_nothing(
             commands in prop::collection::vec((command(), any::<[Index; 3]>()), 1..120),
         ) {
             let mut world = World::new();
             for (nth, (command, again)) in (1..).zip(commands) {
-                let news = world.carry_out(nth, command);
-                news.iter().for_each(|news| world.tell(news));
-                world.told.extend(news);
+                let events = world.carry_out(nth, command);
+                events.iter().for_each(|event| world.publish(event));
+                world.past.extend(events);
                 for index in again {
-                    if !world.told.is_empty() {
-                        world.tell(&world.told[index.index(world.told.len())]);
-                        world.same();
+                    if !world.past.is_empty() {
+                        world.publish(&world.past[index.index(world.past.len())]);
+                        world.assert_same();
                     }
                 }
             }
         }
 
         #[test]
-        fn what_was_lost_is_read(
+        fn after_lost_events_the_index_is_read_from_the_engine(
             commands in prop::collection::vec((command(), any::<bool>()), 1..120),
         ) {
             let mut world = World::new();
             for (nth, (command, lost)) in (1..).zip(commands) {
-                let news = world.carry_out(nth, command);
+                let events = world.carry_out(nth, command);
                 if !lost {
-                    news.iter().for_each(|news| world.tell(news));
+                    events.iter().for_each(|event| world.publish(event));
                 }
-                world.told.extend(news);
+                world.past.extend(events);
             }
-            world.tell(&News::Missed);
-            world.same();
-            // And what was lost may come late.
-            for news in &world.told {
-                world.tell(news);
-                world.same();
+            world.publish(&ShardEvent::Missed);
+            world.assert_same();
+            // All events arrive again, also those that were lost. They must change nothing.
+            for event in &world.past {
+                world.publish(event);
+                world.assert_same();
             }
         }
     }
 
-    /// While a group is read for the first time, other shards' groups come and go, and the cursor with
-    /// them.
+    /// While one thread reads a large group for the first time, another shard's signals keep
+    /// `sweep` running.
     #[test]
-    fn what_is_being_read_is_not_swept() {
+    fn a_group_is_not_swept_while_it_is_read() {
         const MEMBERS: u64 = 100_000;
         let (large, other) = (GroupId(0), GroupId(1));
-        let (mut here, mut there) = (World::new(), World::new());
-        here.carry_out(1, Command::Create { owner: UserId(0), group: large, options: None });
+        let (mut first, mut second) = (World::new(), World::new());
+        first.carry_out(1, Command::Create { owner: UserId(0), group: large, options: None });
         for user in 1..MEMBERS {
-            here.carry_out(1, Command::Join { user: UserId(user), group: large });
+            first.carry_out(1, Command::Join { user: UserId(user), group: large });
         }
-        there.projection = here.projection.clone();
+        second.projection = first.projection.clone();
         let create = Command::Create { owner: UserId(0), group: other, options: None };
-        let mut news = there.carry_out(1, create);
+        let mut events = second.carry_out(1, create);
         std::thread::scope(|scope| {
-            let reading = scope.spawn(|| here.projection.read(&here.machine, large));
+            let reading = scope.spawn(|| first.projection.read_if_newer(&first.machine, large));
             let mut nth = 1;
             while !reading.is_finished() {
-                news.iter().for_each(|news| there.tell(news));
+                events.iter().for_each(|event| second.publish(event));
                 nth += 1;
                 let user = UserId(MEMBERS + nth);
-                news = there.carry_out(nth, Command::Join { user, group: other });
+                events = second.carry_out(nth, Command::Join { user, group: other });
             }
         });
         for user in (0..MEMBERS).map(UserId) {
-            assert!(here.projection.groups_of(user).unwrap().contains(&large), "{user} is lost");
+            assert!(
+                first.projection.groups_of(user).unwrap().contains(&large),
+                "the membership of {user} is missing"
+            );
         }
     }
 
     #[test]
-    fn what_is_left_of_a_group_is_swept_as_others_come() {
+    fn memberships_of_a_dissolved_group_are_swept_by_later_signals() {
         let mut world = World::new();
         let mut nth = 0;
-        let mut told = |world: &mut World, command| {
+        let mut execute = |world: &mut World, command| {
             nth += 1;
-            for news in world.carry_out(nth, command) {
-                world.tell(&news);
+            for event in world.carry_out(nth, command) {
+                world.publish(&event);
             }
         };
         let (group, other) = (GroupId(1), GroupId(2));
-        told(&mut world, Command::Create { owner: UserId(0), group, options: None });
+        execute(&mut world, Command::Create { owner: UserId(0), group, options: None });
         for user in (1..100).map(UserId) {
-            told(&mut world, Command::Join { user, group });
+            execute(&mut world, Command::Join { user, group });
         }
-        told(&mut world, Command::Leave { user: UserId(0), group, stint: None });
-        assert!(world.projection.lock().memberships.len() > 90, "the end itself walks nobody");
-        told(&mut world, Command::Create { owner: UserId(0), group: other, options: None });
+        execute(&mut world, Command::Leave { user: UserId(0), group, stint: None });
+        assert!(
+            world.projection.lock().memberships.len() > 90,
+            "the dissolution itself removes no memberships"
+        );
+        execute(&mut world, Command::Create { owner: UserId(0), group: other, options: None });
         for user in (1..60).map(UserId) {
-            told(&mut world, Command::Join { user, group: other });
+            execute(&mut world, Command::Join { user, group: other });
         }
         assert_eq!(world.projection.lock().memberships.len(), 60);
     }

@@ -1,7 +1,8 @@
-//! Commands that come together go through the log together.
+//! Puts commands that arrive at about the same time into one log entry.
 //!
-//! openraft syncs what one write appends before it looks at the next: a write for each command would be
-//! a sync for each. So one write is under way at a time, and the next one takes what has come meanwhile.
+//! openraft syncs each write before it starts the next, so one write for each command would cost
+//! one sync for each. Instead one write runs at a time, and the next one takes all commands that
+//! arrived meanwhile.
 
 use std::time::Duration;
 
@@ -13,89 +14,92 @@ use tokio::time::timeout;
 
 use crate::machine::{Answer, Proposal};
 use crate::types::TypeConfig;
-use crate::wire::{CALL, Response};
+use crate::wire::{MAX_CALL, Response};
 
-/// How many commands are in one entry at most; fewer if they are as many bytes as a call has. A replica
-/// carries them out under one lock.
-const TOGETHER: usize = 256;
+/// The most commands in one entry. An entry is also full when it reaches [`MAX_CALL`] bytes. A
+/// replica carries out a whole entry while it holds one lock.
+const MAX_BATCH: usize = 256;
 
-/// The longest command that is taken: twice the longest message that an engine takes by default. One that
-/// the replicas can't be sent would stop them all.
-const LONGEST: usize = 128 << 10;
+/// The longest command in bytes: twice the longest message that an engine accepts by default. A
+/// command too long to be sent to the other replicas would block the log.
+const MAX_COMMAND: usize = 128 << 10;
 
-/// How many may wait; more than these wait at the door.
+/// How many commands the queue holds. When it is full, further callers wait until there is room.
 const QUEUE: usize = 4096;
 
-/// How long a write may take, and how long a command waits for its own: a leader without a majority would
-/// wait for one for ever.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long one write may take, and how long a command waits for its answer. Without this limit a
+/// leader without a majority would wait for ever.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Where the commands of one shard come together.
+/// Collects the commands of one shard, and writes them to the log.
 pub(crate) struct Proposer {
-    queue: mpsc::Sender<Waiting>,
+    queue: mpsc::Sender<Queued>,
 }
 
-struct Waiting {
+struct Queued {
     proposal: Proposal,
     bytes: usize,
-    reply: oneshot::Sender<Result<Answer, Unwritten>>,
+    reply: oneshot::Sender<Result<Answer, ProposeError>>,
 }
 
-/// Why there is no answer. All commands of an entry are told the same.
+/// Why a command has no answer. All commands of an entry get the same error.
 #[derive(Clone)]
-enum Unwritten {
-    Elsewhere(Option<u64>),
+enum ProposeError {
+    NotLeader(Option<u64>),
     Unknown(String),
 }
 
 impl Proposer {
-    /// Ends with the last handle to it.
+    /// Starts the task that writes. The task ends when the proposer is dropped.
     pub(crate) fn new(raft: Raft<TypeConfig>) -> Self {
-        let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(write_all(raft, waiting));
+        let (queue, receiver) = mpsc::channel(QUEUE);
+        tokio::spawn(write_all(raft, receiver));
         Proposer { queue }
     }
 
     pub(crate) async fn propose(&self, proposal: Proposal) -> Response {
         let bytes = match serialized_size(&proposal) {
-            Ok(bytes) if bytes <= LONGEST => bytes,
-            Ok(bytes) => return Response::Refused(format!("{bytes} bytes are too many")),
+            Ok(bytes) if bytes <= MAX_COMMAND => bytes,
+            Ok(bytes) => {
+                return Response::Refused(format!("a command of {bytes} bytes is too long"));
+            }
             Err(error) => return Response::Refused(error.to_string()),
         };
         let (reply, response) = oneshot::channel();
         let answered = async {
-            // If that task is gone it has dropped `reply`.
-            let _ = self.queue.send(Waiting { proposal, bytes, reply }).await;
+            // If the task has ended, this drops `reply`, and `response` then gives an error.
+            let _ = self.queue.send(Queued { proposal, bytes, reply }).await;
             response.await
         };
-        match timeout(PATIENCE, answered).await {
+        match timeout(TIMEOUT, answered).await {
             Ok(Ok(Ok(answer))) => Response::Answer(answer),
-            Ok(Ok(Err(Unwritten::Elsewhere(leader)))) => Response::Elsewhere(leader),
-            Ok(Ok(Err(Unwritten::Unknown(why)))) => Response::Unknown(why),
-            Ok(Err(_)) => Response::Unknown("this replica stops".into()),
-            Err(late) => Response::Unknown(late.to_string()),
+            Ok(Ok(Err(ProposeError::NotLeader(leader)))) => Response::NotLeader(leader),
+            Ok(Ok(Err(ProposeError::Unknown(why)))) => Response::Unknown(why),
+            Ok(Err(_)) => Response::Unknown("this replica is stopping".into()),
+            Err(elapsed) => Response::Unknown(elapsed.to_string()),
         }
     }
 }
 
-async fn write_all(raft: Raft<TypeConfig>, mut queue: mpsc::Receiver<Waiting>) {
+async fn write_all(raft: Raft<TypeConfig>, mut queue: mpsc::Receiver<Queued>) {
     while let Some(first) = queue.recv().await {
         let mut bytes = first.bytes;
-        let mut together = vec![first];
-        while together.len() < TOGETHER
-            && bytes < CALL
+        let mut batch = vec![first];
+        while batch.len() < MAX_BATCH
+            && bytes < MAX_CALL
             && let Ok(next) = queue.try_recv()
         {
             bytes += next.bytes;
-            together.push(next);
+            batch.push(next);
         }
-        // Who has gone does not want to know, and comes again if they do.
-        together.retain(|waiting| !waiting.reply.is_closed());
-        if together.is_empty() {
+        // Skip commands whose caller no longer waits. A client that still wants an answer sends its
+        // command again.
+        batch.retain(|queued| !queued.reply.is_closed());
+        if batch.is_empty() {
             continue;
         }
         let (proposals, replies): (Vec<_>, Vec<_>) =
-            together.into_iter().map(|waiting| (waiting.proposal, waiting.reply)).unzip();
+            batch.into_iter().map(|queued| (queued.proposal, queued.reply)).unzip();
         let answers = match write(&raft, proposals).await {
             Ok(answers) => answers.into_iter().map(Ok).collect(),
             Err(why) => vec![Err(why); replies.len()],
@@ -109,13 +113,13 @@ async fn write_all(raft: Raft<TypeConfig>, mut queue: mpsc::Receiver<Waiting>) {
 async fn write(
     raft: &Raft<TypeConfig>,
     proposals: Vec<Proposal>,
-) -> Result<Vec<Answer>, Unwritten> {
-    match timeout(PATIENCE, raft.client_write(proposals)).await {
+) -> Result<Vec<Answer>, ProposeError> {
+    match timeout(TIMEOUT, raft.client_write(proposals)).await {
         Ok(Ok(written)) => Ok(written.data),
         Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to)))) => {
-            Err(Unwritten::Elsewhere(to.leader_id))
+            Err(ProposeError::NotLeader(to.leader_id))
         }
-        Ok(Err(error)) => Err(Unwritten::Unknown(error.to_string())),
-        Err(late) => Err(Unwritten::Unknown(late.to_string())),
+        Ok(Err(error)) => Err(ProposeError::Unknown(error.to_string())),
+        Err(elapsed) => Err(ProposeError::Unknown(elapsed.to_string())),
     }
 }

@@ -1,4 +1,4 @@
-//! One replica's machine, as openraft drives it.
+//! A replica: connects a [`Machine`] to openraft.
 
 use std::fs::File;
 use std::io;
@@ -10,23 +10,23 @@ use openraft::{EntryPayload, RaftSnapshotBuilder, Snapshot};
 use tokio::task::spawn_blocking;
 
 use crate::abort;
-use crate::free;
+use crate::events::{EventSender, ShardEvent};
+use crate::free::free_later;
 use crate::machine::{Answer, Machine, Step};
-use crate::news::{News, Teller};
 use crate::snapshots::{self, Snapshots};
 use crate::types::{
     Entry, LogId, Membership, SnapshotMeta, StorageError, StorageIOError, TypeConfig,
 };
 
-/// A replica's machine; all clones are of the same one.
+/// One shard's machine in this process. All clones share the machine.
 #[derive(Clone)]
 pub struct Replica {
     state: Arc<Mutex<State>>,
     snapshots: Snapshots,
-    news: Teller,
+    events: EventSender,
 }
 
-/// Cloning it is O(1) but for the membership, which is a few nodes.
+/// A clone is O(1), except for the Raft membership, which is a few nodes.
 #[derive(Clone)]
 struct State {
     machine: Machine,
@@ -35,62 +35,64 @@ struct State {
 }
 
 impl Replica {
-    /// Begins with the snapshot in this folder; without one, with `machine`. It has to be there before
-    /// openraft starts, which asks what was applied.
+    /// Opens a replica with the snapshot in `folder`, or with `machine` if there is none. Open it
+    /// before openraft starts: openraft then reads which entries are already applied.
     ///
-    /// What happens is told to `news`; signals of commands that are carried out again after a start
-    /// come again, under the same keys.
+    /// The replica publishes what happens through `events`. After a restart it applies some entries
+    /// again, and so publishes their signals again, with the same keys.
     ///
     /// # Errors
-    /// The snapshot can't be read.
-    pub fn open(folder: &Path, machine: Machine, news: Teller) -> io::Result<Replica> {
+    /// The snapshot cannot be read.
+    pub fn open(folder: &Path, machine: Machine, events: EventSender) -> io::Result<Replica> {
         let (snapshots, newest) = Snapshots::open(folder)?;
         let state = match newest {
-            Some((meta, machine)) => State::of(meta, machine),
+            Some((meta, machine)) => State::from_snapshot(meta, machine),
             None => State { machine, applied: None, membership: Membership::default() },
         };
-        Ok(Replica { state: Arc::new(Mutex::new(state)), snapshots, news })
+        Ok(Replica { state: Arc::new(Mutex::new(state)), snapshots, events })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 
-    /// The machine as it is: a clone, to read from.
+    /// A clone of the current machine, for reads.
     #[must_use]
     pub fn machine(&self) -> Machine {
         self.state().machine.clone()
     }
 
-    /// A look at the machine whenever it is wanted, by one who does not keep the replica from ending.
-    pub(crate) fn look(&self) -> impl Fn() -> Machine + Send + 'static {
+    /// Returns a function that clones the current machine. The function holds neither the event
+    /// sender nor the snapshot store, so both still close when the replica is dropped.
+    pub(crate) fn machine_reader(&self) -> impl Fn() -> Machine + Send + 'static {
         let state = Arc::clone(&self.state);
         move || lock(&state).machine.clone()
     }
 
-    /// The machine, and the last entry that is in it.
-    pub(crate) fn at(&self) -> (Machine, Option<LogId>) {
+    /// A clone of the machine, and the last entry that it has applied.
+    pub(crate) fn machine_and_applied(&self) -> (Machine, Option<LogId>) {
         let state = self.state();
         (state.machine.clone(), state.applied)
     }
 
-    /// Where it tells what happens.
-    pub(crate) fn news(&self) -> &Teller {
-        &self.news
+    /// The sender that publishes this replica's events.
+    pub(crate) fn events(&self) -> &EventSender {
+        &self.events
     }
 
-    /// Its snapshots on disk. The log keeps what is in none.
+    /// The store of this replica's newest snapshot. The log keeps its entries on disk until this
+    /// snapshot contains them.
     pub(crate) fn snapshots(&self) -> &Snapshots {
         &self.snapshots
     }
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().expect("a panic under this lock has ended the process")
+    state.lock().expect("a panic while this lock is held aborts the process")
 }
 
 impl State {
-    fn of(meta: SnapshotMeta, machine: Machine) -> State {
+    fn from_snapshot(meta: SnapshotMeta, machine: Machine) -> State {
         State { machine, applied: meta.last_log_id, membership: meta.last_membership }
     }
 
@@ -122,24 +124,24 @@ impl RaftStateMachine<TypeConfig> for Replica {
         I: IntoIterator<Item = Entry> + Send,
         I::IntoIter: Send,
     {
-        let (mut answers, mut remains) = (Vec::new(), Vec::new());
+        let (mut answers, mut to_free) = (Vec::new(), Vec::new());
         for entry in entries {
-            // The lock is held for an entry as a whole: nobody sees half of one.
-            // openraft would go on looking healthy without its machine.
+            // The lock is held for a whole entry, so no reader sees half of it. A panic aborts the
+            // process, because openraft would continue and look healthy without a working machine.
             let steps = abort::on_panic(|| self.state().apply(entry));
-            let mut answered = Vec::with_capacity(steps.len());
-            for Step { answer, news, remains: more } in steps {
-                answered.push(answer);
-                remains.extend(more);
-                for news in news {
-                    // Nobody may be listening.
-                    let _ = self.news.send(Arc::new(news));
+            let mut entry_answers = Vec::with_capacity(steps.len());
+            for Step { answer, events, to_free: more } in steps {
+                entry_answers.push(answer);
+                to_free.extend(more);
+                for event in events {
+                    // Sending fails if there are no subscribers. That is fine.
+                    let _ = self.events.send(Arc::new(event));
                 }
             }
-            answers.push(answered);
+            answers.push(entry_answers);
         }
-        if !remains.is_empty() {
-            free::later(remains);
+        if !to_free.is_empty() {
+            free_later(to_free);
         }
         Ok(answers)
     }
@@ -149,7 +151,7 @@ impl RaftStateMachine<TypeConfig> for Replica {
     }
 
     async fn begin_receiving_snapshot(&mut self) -> Result<Box<File>, StorageError> {
-        let file = self.snapshots.arriving();
+        let file = self.snapshots.incoming_file();
         Ok(Box::new(file.map_err(|error| StorageIOError::write_snapshot(None, &error))?))
     }
 
@@ -160,10 +162,10 @@ impl RaftStateMachine<TypeConfig> for Replica {
     ) -> Result<(), StorageError> {
         let (snapshots, meta) = (self.snapshots.clone(), meta.clone());
         let installed = spawn_blocking(move || {
-            let bytes = snapshots::machine(*snapshot)?;
+            let bytes = snapshots::machine_bytes(*snapshot)?;
             let machine = Machine::from_bytes(&bytes).map_err(io::Error::other)?;
-            snapshots.keep(&meta, &bytes)?;
-            io::Result::Ok(State::of(meta, machine))
+            snapshots.save(&meta, &bytes)?;
+            io::Result::Ok(State::from_snapshot(meta, machine))
         });
         let state = installed
             .await
@@ -171,8 +173,8 @@ impl RaftStateMachine<TypeConfig> for Replica {
             .flatten()
             .map_err(|error| StorageIOError::write_snapshot(None, &error))?;
         let old = std::mem::replace(&mut *self.state(), state);
-        let _ = self.news.send(Arc::new(News::Missed));
-        free::later(old);
+        let _ = self.events.send(Arc::new(ShardEvent::Missed));
+        free_later(old);
         Ok(())
     }
 
@@ -184,8 +186,8 @@ impl RaftStateMachine<TypeConfig> for Replica {
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for Replica {
-    /// The lock is held for a clone, which costs the same however much there is; all else is done
-    /// beside the commands.
+    /// Holds the lock only to clone the state, which is O(1). The rest runs in parallel with
+    /// commands.
     async fn build_snapshot(&mut self) -> Result<Snapshot<TypeConfig>, StorageError> {
         let state = self.state().clone();
         let snapshots = self.snapshots.clone();
@@ -198,8 +200,8 @@ impl RaftSnapshotBuilder<TypeConfig> for Replica {
                 last_membership: state.membership,
                 snapshot_id,
             };
-            snapshots.keep(&meta, &machine)?;
-            // This one, or a newer one that another replica has sent.
+            snapshots.save(&meta, &machine)?;
+            // This snapshot, or a newer one that another replica has sent meanwhile.
             snapshots.newest()?.ok_or_else(|| io::ErrorKind::NotFound.into())
         });
         let (meta, file) = built
@@ -222,42 +224,44 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
+    use crate::events::event_sender;
     use crate::log::{Durability, Log};
-    use crate::news::teller;
 
     struct Builder;
 
     impl StoreBuilder<TypeConfig, Log, Replica, TempDir> for Builder {
         async fn build(&self) -> Result<(TempDir, Log, Replica), StorageError> {
             let folder = tempfile::tempdir().unwrap();
-            // It purges what it has no snapshot of.
-            let kept = watch::channel(Some(LogId::new(CommittedLeaderId::new(9, 9), u64::MAX))).1;
-            let log = Log::open(1, &folder.path().join("log"), Durability::Synced, kept).unwrap();
+            // The suite purges entries without a snapshot, so pretend that one contains every
+            // entry.
+            let saved = watch::channel(Some(LogId::new(CommittedLeaderId::new(9, 9), u64::MAX))).1;
+            let log = Log::open(1, &folder.path().join("log"), Durability::Synced, saved).unwrap();
             let machine = Machine::new(Config::default());
-            let replica = Replica::open(folder.path(), machine, teller()).unwrap();
+            let replica = Replica::open(folder.path(), machine, event_sender()).unwrap();
             Ok((folder, log, replica))
         }
     }
 
-    /// openraft's own tests of a storage.
+    /// Runs openraft's own test suite for a storage.
     #[test]
-    fn is_what_openraft_asks_of_a_storage() {
+    fn the_storage_passes_the_tests_of_openraft() {
         Suite::test_all(Builder).unwrap();
     }
 
     #[tokio::test]
-    async fn a_panic_in_apply_ends_the_process() {
-        if !abort::here("replica::tests::a_panic_in_apply_ends_the_process") {
+    async fn a_panic_in_apply_aborts_the_process() {
+        if !abort::in_child("replica::tests::a_panic_in_apply_aborts_the_process") {
             return;
         }
         let folder = tempfile::tempdir().unwrap();
         let machine = Machine::new(Config::default());
-        let mut replica = Replica::open(folder.path(), machine, teller()).unwrap();
-        // The engine has no command that panics; a lock that somebody has died under does.
-        let dying = replica.clone();
+        let mut replica = Replica::open(folder.path(), machine, event_sender()).unwrap();
+        // No command of the engine panics. So poison the lock: another thread panics while it holds
+        // it, and `apply` then panics when it takes the lock.
+        let other = replica.clone();
         thread::spawn(move || {
-            let _held = dying.state();
-            panic!("under the lock");
+            let _guard = other.state();
+            panic!("while the lock is held");
         })
         .join()
         .unwrap_err();

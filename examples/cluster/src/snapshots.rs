@@ -1,4 +1,5 @@
-//! A replica's newest snapshot, in one file: what openraft says of it, and the machine's bytes.
+//! A replica's newest snapshot, in one file: the length of openraft's metadata in four bytes, the
+//! metadata, and the machine's bytes.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -11,42 +12,43 @@ use crate::disk;
 use crate::machine::Machine;
 use crate::types::{LogId, SnapshotMeta};
 
-/// The longest that is said of a snapshot: its last entry, and who the replicas are.
-const LONGEST_META: u32 = 1 << 16;
+/// The longest metadata in bytes: it names the last entry in the snapshot, and the replicas.
+const MAX_META: u32 = 1 << 16;
 
-/// The file; all clones are of the same one.
+/// The store of one replica's newest snapshot. All clones share the store.
 #[derive(Clone)]
-pub(crate) struct Snapshots(Arc<Shelf>);
+pub(crate) struct Snapshots(Arc<Inner>);
 
-struct Shelf {
+struct Inner {
     folder: PathBuf,
-    /// One is written at a time: openraft may install another's while one of ours is built. `false` when
-    /// no more are to be written.
-    open: Mutex<bool>,
-    /// The last entry that is in the file, when it is on disk.
-    kept: watch::Sender<Option<LogId>>,
+    /// Whether snapshots may still be saved. Locked while one is written, so that only one is
+    /// written at a time: openraft may install a received snapshot while it builds one.
+    writable: Mutex<bool>,
+    /// The last entry that the snapshot on disk contains.
+    saved: watch::Sender<Option<LogId>>,
 }
 
 impl Snapshots {
-    /// Those in this folder, and what is in the newest.
+    /// Opens the store in this folder, and reads its snapshot if it has one.
     pub(crate) fn open(folder: &Path) -> io::Result<(Snapshots, Option<(SnapshotMeta, Machine)>)> {
         let folder = folder.to_owned();
-        let kept = watch::Sender::new(None);
-        let snapshots = Snapshots(Arc::new(Shelf { folder, open: Mutex::new(true), kept }));
+        let saved = watch::Sender::new(None);
+        let snapshots = Snapshots(Arc::new(Inner { folder, writable: Mutex::new(true), saved }));
         let Some((meta, file)) = snapshots.newest()? else { return Ok((snapshots, None)) };
-        snapshots.0.kept.send_replace(meta.last_log_id);
-        let machine = Machine::from_bytes(&machine(file)?).map_err(io::Error::other)?;
+        snapshots.0.saved.send_replace(meta.last_log_id);
+        let machine = Machine::from_bytes(&machine_bytes(file)?).map_err(io::Error::other)?;
         Ok((snapshots, Some((meta, machine))))
     }
 
-    /// Keeps this one in place of the one before; unless that is newer, as the log may begin after it.
-    pub(crate) fn keep(&self, meta: &SnapshotMeta, machine: &[u8]) -> io::Result<()> {
-        let Shelf { folder, kept, .. } = &*self.0;
-        let open = self.writing();
-        if !*open {
+    /// Replaces the stored snapshot with this one, unless the stored one is as new or newer. The
+    /// log may begin after the newer snapshot, so an older one must not replace it.
+    pub(crate) fn save(&self, meta: &SnapshotMeta, machine: &[u8]) -> io::Result<()> {
+        let Inner { folder, saved, .. } = &*self.0;
+        let writable = self.writable();
+        if !*writable {
             return Err(io::Error::other("this replica has stopped"));
         }
-        let newest = *kept.borrow();
+        let newest = *saved.borrow();
         if newest.is_some() && newest >= meta.last_log_id {
             return Ok(());
         }
@@ -56,25 +58,25 @@ impl Snapshots {
             file.write_all(&head)?;
             file.write_all(machine)
         })?;
-        kept.send_replace(meta.last_log_id);
+        saved.send_replace(meta.last_log_id);
         Ok(())
     }
 
-    /// Keeps none any more, from when this returns: a replica may be opened again in the same process,
-    /// and openraft does not wait for what it has begun to build.
+    /// Refuses to save any more snapshots. Needed because openraft, when it stops, does not wait
+    /// for a snapshot that it is building, and the replica may be opened again in the same process.
     pub(crate) fn close(&self) {
-        *self.writing() = false;
+        *self.writable() = false;
     }
 
-    fn writing(&self) -> MutexGuard<'_, bool> {
-        self.0.open.lock().expect("nothing under this lock panics")
+    fn writable(&self) -> MutexGuard<'_, bool> {
+        self.0.writable.lock().expect("no code panics while it holds this lock")
     }
 
-    /// The newest one, to be sent or read. Whoever has it keeps it, though another takes its place.
+    /// Opens the newest snapshot. The open file stays readable after a newer snapshot replaces it.
     pub(crate) fn newest(&self) -> io::Result<Option<(SnapshotMeta, File)>> {
         match File::open(self.0.folder.join("snapshot")) {
             Ok(mut file) => {
-                let meta = meta(&mut file)?;
+                let meta = read_meta(&mut file)?;
                 file.rewind()?;
                 Ok(Some((meta, file)))
             }
@@ -83,34 +85,36 @@ impl Snapshots {
         }
     }
 
-    /// The last entry that is in the file, as it changes; at an end when nobody can change it any more.
-    pub(crate) fn kept(&self) -> watch::Receiver<Option<LogId>> {
-        self.0.kept.subscribe()
+    /// Watches the last entry that the snapshot on disk contains. The channel closes when the store
+    /// is dropped.
+    pub(crate) fn saved(&self) -> watch::Receiver<Option<LogId>> {
+        self.0.saved.subscribe()
     }
 
-    /// A place for one that another replica sends. It has no name, and is gone with its handle.
-    pub(crate) fn arriving(&self) -> io::Result<File> {
+    /// A file for a snapshot that another replica sends. It has no name, and is deleted when it is
+    /// closed.
+    pub(crate) fn incoming_file(&self) -> io::Result<File> {
         tempfile::tempfile_in(&self.0.folder)
     }
 }
 
-/// Leaves the file where the machine begins.
-fn meta(file: &mut File) -> io::Result<SnapshotMeta> {
+/// Reads the metadata, and leaves the file positioned at the machine's bytes.
+fn read_meta(file: &mut File) -> io::Result<SnapshotMeta> {
     let mut len = [0; 4];
     file.read_exact(&mut len)?;
     let len = u32::from_le_bytes(len);
-    if len > LONGEST_META {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "no snapshot"));
+    if len > MAX_META {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is not a snapshot"));
     }
     let mut bytes = vec![0; len as usize];
     file.read_exact(&mut bytes)?;
     postcard::from_bytes(&bytes).map_err(io::Error::other)
 }
 
-/// The machine's bytes in a snapshot.
-pub(crate) fn machine(mut file: File) -> io::Result<Vec<u8>> {
+/// Reads the machine's bytes from a snapshot file.
+pub(crate) fn machine_bytes(mut file: File) -> io::Result<Vec<u8>> {
     file.rewind()?;
-    meta(&mut file)?;
+    read_meta(&mut file)?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -132,33 +136,33 @@ mod tests {
     }
 
     #[test]
-    fn an_older_one_does_not_take_the_place_of_a_newer() {
+    fn an_older_snapshot_does_not_replace_a_newer_one() {
         let folder = tempfile::tempdir().unwrap();
         let (snapshots, none) = Snapshots::open(folder.path()).unwrap();
         assert!(none.is_none() && snapshots.newest().unwrap().is_none());
         let old = Machine::new(Config::default());
         let mut new = old.clone();
         new.apply(Proposal::Open);
-        snapshots.keep(&upto(3), &old.to_bytes().unwrap()).unwrap();
+        snapshots.save(&upto(3), &old.to_bytes().unwrap()).unwrap();
         let (_, sent) = snapshots.newest().unwrap().unwrap();
-        snapshots.keep(&upto(5), &new.to_bytes().unwrap()).unwrap();
-        snapshots.keep(&upto(4), &old.to_bytes().unwrap()).unwrap();
-        assert_eq!(*snapshots.kept().borrow(), upto(5).last_log_id);
-        let (_, kept) = Snapshots::open(folder.path()).unwrap();
-        assert_eq!(kept.unwrap(), (upto(5), new));
+        snapshots.save(&upto(5), &new.to_bytes().unwrap()).unwrap();
+        snapshots.save(&upto(4), &old.to_bytes().unwrap()).unwrap();
+        assert_eq!(*snapshots.saved().borrow(), upto(5).last_log_id);
+        let (_, saved) = Snapshots::open(folder.path()).unwrap();
+        assert_eq!(saved.unwrap(), (upto(5), new));
         snapshots.close();
-        assert!(snapshots.keep(&upto(6), &old.to_bytes().unwrap()).is_err());
+        assert!(snapshots.save(&upto(6), &old.to_bytes().unwrap()).is_err());
         assert_eq!(snapshots.newest().unwrap().unwrap().0, upto(5));
-        // Who had begun to send one goes on with it.
-        assert_eq!(machine(sent).unwrap(), old.to_bytes().unwrap());
+        // A file that was opened earlier still has the old content.
+        assert_eq!(machine_bytes(sent).unwrap(), old.to_bytes().unwrap());
     }
 
     #[test]
-    fn what_is_no_snapshot_is_refused() {
+    fn a_damaged_snapshot_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let machine = Machine::new(Config::default()).to_bytes().unwrap();
         let (snapshots, _) = Snapshots::open(folder.path()).unwrap();
-        snapshots.keep(&upto(3), &machine).unwrap();
+        snapshots.save(&upto(3), &machine).unwrap();
         let path = folder.path().join("snapshot");
         let whole = fs::read(&path).unwrap();
         for len in 0..whole.len() {

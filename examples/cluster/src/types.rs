@@ -1,11 +1,11 @@
-//! What openraft is made to replicate.
+//! The types that openraft is configured with.
 
 use openraft::BasicNode;
 
 use crate::machine::{Answer, Proposal};
 
 openraft::declare_raft_types!(
-    /// Proposals in, the answer to each out; a snapshot is a file.
+    /// An entry holds proposals, and yields one answer for each. A snapshot is a file.
     pub TypeConfig:
         D = Vec<Proposal>,
         R = Vec<Answer>,

@@ -1,5 +1,6 @@
-//! What goes over the wires between replicas, and between clients and replicas: a length of four bytes,
-//! and then postcard. A snapshot, which may be long, comes after the frame that announces it.
+//! The protocol between replicas, and between clients and replicas. A frame is a length of four
+//! bytes, little-endian, and then a message in postcard. A snapshot follows as raw bytes after its
+//! frame, because it may be longer than a frame.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,49 +22,52 @@ use crate::machine::{Answer, SessionId};
 use crate::slots::Shard;
 use crate::types::{SnapshotMeta, TypeConfig, Vote};
 
-/// How many bytes of entries go to another replica in one call: all of it comes over, and is on disk there,
-/// within a heartbeat, or has to be sent again.
-pub(crate) const CALL: usize = 256 << 10;
+/// How many bytes of entries go to another replica in one call. The call must arrive and be on disk
+/// there within one heartbeat interval; otherwise openraft sends it again.
+pub(crate) const MAX_CALL: usize = 256 << 10;
 
-/// The longest frame; far more than entries, or an answer, should ever be.
-const LONGEST: u32 = 16 << 20;
+/// The longest frame that is accepted: far more than any call or answer needs.
+const MAX_FRAME: u32 = 16 << 20;
 
-/// How much of a snapshot is in memory on its way.
+/// How much of a snapshot is in memory at once while it is sent or received.
 const BUFFER: usize = 1 << 20;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
-    /// Something of one shard.
-    In(Shard, Ask),
-    /// From another replica of a shard.
+    /// From a client, for one shard.
+    Shard(Shard, ShardRequest),
+    /// From another replica of the shard.
     Peer { shard: Shard, from: u64, call: Call },
-    /// From now on, a user's signals as this replica has them: the connection is for nothing else then.
-    Follow { shard: Shard, user: UserId },
-    /// The groups that a user is in, of all shards, as far as this process has heard.
-    GroupsHeard { user: UserId },
+    /// Send a user's signals in this shard from now on. The connection is then used for nothing
+    /// else.
+    Subscribe { shard: Shard, user: UserId },
+    /// List the groups that a user is in, in all shards, from this process's index. It may be late.
+    IndexedGroups { user: UserId },
 }
 
+/// What a client requests from a shard.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Ask {
+pub(crate) enum ShardRequest {
     /// Begin a session.
     Open,
     /// Carry out a command.
     Do { session: SessionId, serial: u64, command: Command<UserId, GroupId> },
-    /// What is known of a group.
+    /// Read a group.
     Read { group: GroupId, consistency: Consistency },
-    /// The groups that a user is in, linearisable.
+    /// List the groups of this shard that a user is in: a linearisable read.
     Groups { user: UserId },
-    /// How far a replica is, and what it holds.
+    /// Say which entry this replica applied last, and hash its state.
     Digest,
-    /// Take a snapshot, now and not when the log is long enough.
-    Compact,
+    /// Take a snapshot now, without waiting until the log is long enough.
+    Snapshot,
 }
 
+/// A Raft call between two replicas of a shard.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Call {
     Append(AppendEntriesRequest<TypeConfig>),
     Vote(VoteRequest<u64>),
-    /// Its bytes, so many, come after the frame.
+    /// The snapshot's `len` bytes follow after this frame.
     Snapshot {
         vote: Vote,
         meta: SnapshotMeta,
@@ -77,51 +81,54 @@ pub(crate) enum Response {
     Vote(Result<VoteResponse<u64>, RaftError<u64>>),
     Snapshot(Result<SnapshotResponse<u64>, Fatal<u64>>),
     Answer(Answer),
-    Seen(Option<Seen>),
+    Group(Option<GroupState>),
     Groups(Vec<GroupId>),
-    Following,
-    Compacting,
-    /// A signal, as the wire has it, with its version.
+    Subscribed,
+    SnapshotStarted,
+    /// A signal with its group's version, as JSON in the form of [`disband::wire`].
     Signal(Arc<str>),
     Digest(Digest),
-    /// Not here; perhaps there.
-    Elsewhere(Option<u64>),
-    /// Whether it was done is not known.
+    /// This replica does not lead the shard. It names the leader, if it knows it.
+    NotLeader(Option<u64>),
+    /// It is not known whether the request was carried out. The text says why.
     Unknown(String),
-    /// It will not be done. What came does not decode, or is too long, or belongs to another shard.
+    /// The request was not and will not be carried out: it cannot be decoded, is too long, or
+    /// belongs to another shard.
     Refused(String),
 }
 
 /// How fresh a read has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Consistency {
-    /// It sees every command that was answered before it was asked. The leader alone can say so.
+    /// The read sees every command that was answered before the read began. Only the leader can
+    /// answer it.
     Linearizable,
-    /// As this replica knows it: it may be late, and may not even know that it is.
+    /// The state of the replica that answers. It may be out of date, and the replica may not know
+    /// that it is.
     Local,
 }
 
-/// A group as it was read.
+/// What a read returns of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
-    /// The version of its last signal: those after it are to be followed.
+pub struct GroupState {
+    /// The version of its last signal. Signals about messages do not increase it.
     pub version: u64,
-    /// Who owns it.
+    /// Its owner.
     pub owner: UserId,
-    /// How many members it has.
+    /// The number of its members.
     pub members: u64,
-    /// The number of its next message.
+    /// The sequence number that its next message gets.
     pub next_seq: u64,
 }
 
-/// What a replica holds, in short: replicas that have applied the same have the same.
+/// A summary of a replica's state. Replicas that have applied the same entries have equal digests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
-    /// The index of the last entry that it applied.
+    /// The index of the last entry that the replica applied.
     pub applied: Option<u64>,
-    /// A hash of its machine's bytes.
+    /// The hash of its machine's bytes.
     pub machine: [u8; 32],
-    /// What is wrong with its engine; nothing, or there is a bug.
+    /// The invariant that its engine violates: always `None`, unless there is a bug.
     pub violation: Option<String>,
 }
 
@@ -136,7 +143,7 @@ pub(crate) async fn send(
     stream.write_all(&bytes).await
 }
 
-/// The next frame's bytes; `None` at the end of the stream.
+/// Receives the bytes of the next frame; `None` at the end of the stream.
 pub(crate) async fn receive_bytes(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
     let mut len = [0; 4];
     match stream.read_exact(&mut len).await {
@@ -145,10 +152,10 @@ pub(crate) async fn receive_bytes(stream: &mut TcpStream) -> io::Result<Option<V
         Err(error) => return Err(error),
     }
     let len = u32::from_le_bytes(len);
-    if len > LONGEST {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "a frame that is too long"));
+    if len > MAX_FRAME {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the frame is too long"));
     }
-    // The length is not believed: the memory comes with the bytes.
+    // The length is not trusted: memory is allocated only as bytes arrive.
     let mut bytes = Vec::new();
     stream.take(len.into()).read_to_end(&mut bytes).await?;
     if bytes.len() < len as usize {
@@ -169,7 +176,7 @@ async fn send_file(stream: &mut TcpStream, file: File) -> io::Result<()> {
     Ok(())
 }
 
-/// Receives so many bytes into a file.
+/// Receives `len` bytes into a file.
 pub(crate) async fn receive_file(
     stream: &mut TcpStream,
     len: u64,
@@ -183,8 +190,8 @@ pub(crate) async fn receive_file(
     Ok(file)
 }
 
-/// The way to a replica: connections that are made when they are needed, and kept while they are sound.
-/// All clones share them.
+/// A pool of connections to one replica. Opens one when it is needed, and keeps it for the next
+/// request. All clones share the pool.
 #[derive(Debug, Clone)]
 pub(crate) struct Connection {
     address: Arc<str>,
@@ -197,63 +204,67 @@ impl Connection {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<TcpStream>> {
-        self.idle.lock().expect("nothing under this lock panics")
+        self.idle.lock().expect("no code panics while it holds this lock")
     }
 
-    /// Asks, and waits for the answer for so long.
+    /// Sends a request, and waits for the response for at most `limit`.
     ///
-    /// What was sent may be sent twice: a connection that was idle may have died, and nothing says
-    /// whether what went into it came out.
-    pub(crate) async fn ask(&self, request: &Request, patience: Duration) -> io::Result<Response> {
-        let asked = async {
-            // Taken out: one that is given up on halfway must not be used again.
-            let kept = self.idle().pop();
-            if let Some(stream) = kept {
-                if let Ok(done) = exchange(stream, request).await {
-                    return Ok(done);
+    /// May send the request twice: an idle connection may have died, and nothing says whether the
+    /// replica received what was written to it.
+    pub(crate) async fn request(&self, request: &Request, limit: Duration) -> io::Result<Response> {
+        let exchanged = async {
+            // Taken out of the pool: after a time-out halfway, a connection must not be used again.
+            let idle = self.idle().pop();
+            if let Some(stream) = idle {
+                if let Ok(exchanged) = exchange(stream, request).await {
+                    return Ok(exchanged);
                 }
-                // The others are as old, and as dead.
+                // The other idle connections are probably dead too.
                 self.idle().clear();
             }
-            self.open(request).await
+            self.request_on_new_connection(request).await
         };
-        match timeout(patience, asked).await {
+        match timeout(limit, exchanged).await {
             Ok(Ok((stream, response))) => {
-                // Whoever refuses hangs up.
+                // After a refusal the replica closes the connection.
                 if !matches!(response, Response::Refused(_)) {
                     self.idle().push(stream);
                 }
                 Ok(response)
             }
             Ok(Err(error)) => Err(error),
-            Err(late) => {
-                // To a machine that is gone, all of them are, and none would say so.
+            Err(elapsed) => {
+                // If the remote machine is gone, the idle connections are dead too, but give no
+                // error.
                 self.idle().clear();
-                Err(late.into())
+                Err(elapsed.into())
             }
         }
     }
 
-    /// Asks on a connection of its own.
-    pub(crate) async fn open(&self, request: &Request) -> io::Result<(TcpStream, Response)> {
+    /// Sends a request on a new connection, and returns the connection with the response.
+    pub(crate) async fn request_on_new_connection(
+        &self,
+        request: &Request,
+    ) -> io::Result<(TcpStream, Response)> {
         exchange(self.connect().await?, request).await
     }
 
-    /// Asks, and sends a file with it.
-    pub(crate) async fn ask_with(
+    /// Sends a request and then a file, on a new connection.
+    pub(crate) async fn request_with_file(
         &self,
         request: &Request,
         file: File,
-        patience: Duration,
+        limit: Duration,
     ) -> io::Result<Response> {
-        let asked = async {
+        let exchanged = async {
             let mut stream = self.connect().await?;
             send(&mut stream, request).await?;
             send_file(&mut stream, file).await?;
-            answer(stream).await
+            receive_response(stream).await
         };
         let (_, response) =
-            timeout(patience, asked).await.unwrap_or_else(|late| Err(late.into()))?;
+            timeout(limit, exchanged).await.unwrap_or_else(|elapsed| Err(elapsed.into()))?;
         Ok(response)
     }
 
@@ -266,10 +277,10 @@ impl Connection {
 
 async fn exchange(mut stream: TcpStream, request: &Request) -> io::Result<(TcpStream, Response)> {
     send(&mut stream, request).await?;
-    answer(stream).await
+    receive_response(stream).await
 }
 
-async fn answer(mut stream: TcpStream) -> io::Result<(TcpStream, Response)> {
+async fn receive_response(mut stream: TcpStream) -> io::Result<(TcpStream, Response)> {
     let response = receive(&mut stream).await?;
     Ok((stream, response.ok_or(io::ErrorKind::UnexpectedEof)?))
 }

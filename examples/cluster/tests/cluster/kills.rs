@@ -1,4 +1,4 @@
-//! Three processes, and `kill -9`.
+//! Three replicas in three processes, which the tests kill with `kill -9`.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -7,26 +7,27 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use disband::{Command, GroupId, UserId};
-use disband_cluster::{Answer, Client, Local, Shard, Unanswered, shard_of};
+use disband_cluster::{Answer, Client, ClientError, Local, Shard, shard_of};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::heard::Heard;
+use crate::subscribers::Subscribers;
 
 const CLIENTS: u64 = 64;
 const KILLS: u64 = 20;
 const OWNER: UserId = UserId(1);
-const WATCHER: UserId = UserId(2);
+const MEMBER: UserId = UserId(2);
 
 fn local(shards: Shard) -> Local {
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_disband-cluster"));
     Local::start(binary, shards, &["--snapshot-every", "50"]).unwrap()
 }
 
-async fn done(client: &mut Client, command: Command<UserId, GroupId>) -> String {
+/// Sends a command that must succeed, and returns the body of its reply.
+async fn send_ok(client: &mut Client, command: Command<UserId, GroupId>) -> String {
     match client.send(command).await.unwrap() {
         Answer::Done { code: 200, body } => body.to_string(),
         other => panic!("{other:?}"),
@@ -34,27 +35,28 @@ async fn done(client: &mut Client, command: Command<UserId, GroupId>) -> String 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_leaders_are_killed_under_64_clients() {
+async fn each_command_is_carried_out_once_while_twenty_leaders_are_killed() {
     let mut local = local(1);
     let group = GroupId(7);
     let mut client = local.client();
-    done(&mut client, Command::Create { owner: OWNER, group, options: None }).await;
-    done(&mut client, Command::Join { user: WATCHER, group }).await;
-    let (over, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    // While somebody writes here, no client has a command under way.
-    let quiet = Arc::new(RwLock::new(()));
-    let mut working = Vec::new();
-    for part in 0..CLIENTS {
-        let (over, answered) = (Arc::clone(&over), Arc::clone(&answered));
-        let (mut client, quiet) = (local.client(), Arc::clone(&quiet));
-        working.push(tokio::spawn(async move {
-            let user = UserId(10 + part);
-            done(&mut client, Command::Join { user, group }).await;
+    send_ok(&mut client, Command::Create { owner: OWNER, group, options: None }).await;
+    send_ok(&mut client, Command::Join { user: MEMBER, group }).await;
+    let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    // Clients hold a read lock while a command is under way. A write lock pauses all of them.
+    let pause = Arc::new(RwLock::new(()));
+    let mut tasks = Vec::new();
+    for worker in 0..CLIENTS {
+        let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
+        let (mut client, pause) = (local.client(), Arc::clone(&pause));
+        tasks.push(tokio::spawn(async move {
+            let user = UserId(10 + worker);
+            send_ok(&mut client, Command::Join { user, group }).await;
             let mut seqs = Vec::new();
-            while !over.load(Ordering::Relaxed) {
-                let _under_way = quiet.read().await;
-                let message = format!("{part} {}", seqs.len()).into();
-                let body = done(&mut client, Command::Post { author: user, group, message }).await;
+            while !stop.load(Ordering::Relaxed) {
+                let _under_way = pause.read().await;
+                let message = format!("{worker} {}", seqs.len()).into();
+                let body =
+                    send_ok(&mut client, Command::Post { author: user, group, message }).await;
                 let reply: serde_json::Value = serde_json::from_str(&body).unwrap();
                 seqs.push(reply["data"]["seq"].as_u64().unwrap());
                 answered.fetch_add(1, Ordering::Relaxed);
@@ -62,13 +64,13 @@ async fn twenty_leaders_are_killed_under_64_clients() {
             seqs
         }));
     }
-    let heard = Heard::follow([(); 3].map(|()| local.client()), WATCHER).await;
-    let mut turns = heard.turns().await;
+    let subscribers = Subscribers::subscribe([(); 3].map(|()| local.client()), MEMBER).await;
+    let mut changes = subscribers.changes().await;
     let mut before = client.read(group).await.unwrap().unwrap().next_seq;
     let mut compared = 0;
     let mut seed = 7u64;
     for kill in 0..KILLS {
-        // Seeded moments: so many answers later.
+        // Kill the leader after a pseudo-random number of further answers.
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let until = answered.load(Ordering::Relaxed) + 100 + (seed >> 33) % 2000;
         timeout(Duration::from_secs(30), async {
@@ -77,66 +79,70 @@ async fn twenty_leaders_are_killed_under_64_clients() {
             }
         })
         .await
-        .unwrap_or_else(|_| panic!("nobody is answered after kill {kill}"));
+        .unwrap_or_else(|_| panic!("no command is answered after kill {kill}"));
         let leader = client.leader(0).await.unwrap();
         local.kill(leader).unwrap();
         sleep(Duration::from_millis((seed >> 20) % 300)).await;
         local.restart(leader).unwrap();
-        let _quiet = quiet.write().await;
+        let _paused = pause.write().await;
         let digest = client.agreement(0).await.unwrap();
         assert_eq!(digest.violation, None, "after kill {kill}");
-        let there = client.read(group).await.unwrap().unwrap().next_seq;
-        assert_eq!(there, answered.load(Ordering::Relaxed), "after kill {kill}");
-        // Whoever followed a survivor all the time has heard all, and each the same.
+        let next_seq = client.read(group).await.unwrap().unwrap().next_seq;
+        assert_eq!(next_seq, answered.load(Ordering::Relaxed), "after kill {kill}");
+        // A subscriber that stayed subscribed to a surviving replica must have received all
+        // messages. Signals with the same key must be equal at all replicas.
         for survivor in (1..=3).filter(|replica| *replica != leader) {
-            let turn = turns[survivor as usize - 1];
-            compared += u64::from(heard.told(survivor, turn, before..there).await);
+            let expected = changes[survivor as usize - 1];
+            compared += u64::from(
+                subscribers.wait_for_messages(survivor, expected, before..next_seq).await,
+            );
         }
         for pair in [[1, 2], [2, 3], [1, 3]] {
-            heard.by_both(pair);
+            subscribers.compare_common_signals(pair);
         }
-        (turns, before) = (heard.turns().await, there);
+        (changes, before) = (subscribers.changes().await, next_seq);
     }
-    over.store(true, Ordering::Relaxed);
+    stop.store(true, Ordering::Relaxed);
     let mut seqs = Vec::new();
-    for work in working {
-        seqs.extend(work.await.unwrap());
+    for task in tasks {
+        seqs.extend(task.await.unwrap());
     }
     let count = seqs.len() as u64;
     assert_eq!(
         seqs.into_iter().collect::<BTreeSet<_>>(),
         (0..count).collect(),
-        "each was done once"
+        "each command was carried out once"
     );
-    let seen = client.read(group).await.unwrap().unwrap();
-    assert_eq!((seen.next_seq, seen.members), (count, 2 + CLIENTS));
+    let state = client.read(group).await.unwrap().unwrap();
+    assert_eq!((state.next_seq, state.members), (count, 2 + CLIENTS));
     let digest = client.agreement(0).await.unwrap();
     assert_eq!(digest.violation, None);
 
-    // Who leads next has missed nothing; the other may be sent a snapshot, and its follower knows.
-    assert!(compared >= KILLS, "little was compared: {compared}");
-    let messages = heard.messages();
+    // The next leader has missed nothing, so at least its subscriber is compared after each kill.
+    // The other survivor may be sent a snapshot, which ends its subscription.
+    assert!(compared >= KILLS, "too few subscribers were compared: {compared}");
+    let messages = subscribers.messages();
     assert!(
         messages.into_iter().all(|(seq, keys)| seq < count && keys == 1),
-        "one message, one key"
+        "each message has one key"
     );
 }
 
-/// At moments before, while and after it takes over a snapshot: what it has purged of its log is in the one
-/// that it has.
+/// Kills the replica before, while and after it installs a snapshot. The entries that it purged
+/// from its log must always be in the snapshot on its disk.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_is_killed_while_it_catches_up_comes_back() {
     const MEMBERS: u64 = 10_000;
     let mut local = local(1);
     let group = GroupId(7);
     let mut client = local.client();
-    done(&mut client, Command::Create { owner: OWNER, group, options: None }).await;
+    send_ok(&mut client, Command::Create { owner: OWNER, group, options: None }).await;
     let mut joining = JoinSet::new();
-    for part in 0..CLIENTS {
+    for worker in 0..CLIENTS {
         let mut client = local.client();
         joining.spawn(async move {
-            for user in (2 + part..=MEMBERS).step_by(CLIENTS as usize) {
-                done(&mut client, Command::Join { user: UserId(user), group }).await;
+            for user in (2 + worker..=MEMBERS).step_by(CLIENTS as usize) {
+                send_ok(&mut client, Command::Join { user: UserId(user), group }).await;
             }
         });
     }
@@ -144,9 +150,9 @@ async fn a_replica_that_is_killed_while_it_catches_up_comes_back() {
     let away = client.leader(0).await.unwrap() % 3 + 1;
     for round in 0..10 {
         local.kill(away).unwrap();
-        // More entries than stay in the log.
+        // More entries than the leader keeps in its log, so the replica must be sent a snapshot.
         for _ in 0..150 {
-            done(&mut client, Command::Post { author: OWNER, group, message: "x".into() }).await;
+            send_ok(&mut client, Command::Post { author: OWNER, group, message: "x".into() }).await;
         }
         local.restart(away).unwrap();
         sleep(Duration::from_millis(40 + round * 20)).await;
@@ -158,25 +164,25 @@ async fn a_replica_that_is_killed_while_it_catches_up_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn shards_are_one_to_whoever_uses_them() {
+async fn a_client_uses_several_shards_like_one() {
     let mut local = local(4);
     let mut client = local.client();
     let groups: Vec<GroupId> = (0..40).map(GroupId).collect();
     for &group in &groups {
-        done(&mut client, Command::Create { owner: OWNER, group, options: None }).await;
-        done(&mut client, Command::Join { user: WATCHER, group }).await;
+        send_ok(&mut client, Command::Create { owner: OWNER, group, options: None }).await;
+        send_ok(&mut client, Command::Join { user: MEMBER, group }).await;
     }
     let shards: BTreeSet<_> = groups.iter().map(|group| shard_of(*group, 4)).collect();
     assert_eq!(shards, (0..4).collect());
-    assert_eq!(client.groups_of(WATCHER).await.unwrap(), groups);
+    assert_eq!(client.groups_of(MEMBER).await.unwrap(), groups);
     for replica in 1..=3 {
-        heard(&mut client, replica, WATCHER, &groups).await;
+        wait_until_indexed(&mut client, replica, MEMBER, &groups).await;
     }
     let leader = client.leader(2).await.unwrap();
     local.kill(leader).unwrap();
-    let answers = client.leave_all(WATCHER).await.unwrap();
+    let answers = client.leave_all(MEMBER).await.unwrap();
     assert!(answers.iter().all(|answer| matches!(answer, Answer::Done { code: 200, .. })));
-    assert_eq!(client.groups_of(WATCHER).await.unwrap(), []);
+    assert_eq!(client.groups_of(MEMBER).await.unwrap(), []);
     assert_eq!(client.groups_of(OWNER).await.unwrap(), groups);
     local.restart(leader).unwrap();
     let mut instances = BTreeSet::new();
@@ -187,105 +193,119 @@ async fn shards_are_one_to_whoever_uses_them() {
     }
     assert_eq!(instances.len(), 4);
     for replica in 1..=3 {
-        // One of them was away, and began anew with what it had on disk.
-        heard(&mut client, replica, WATCHER, &[]).await;
-        heard(&mut client, replica, OWNER, &groups).await;
+        // One of the replicas was killed meanwhile, and rebuilt its index from its data on disk.
+        wait_until_indexed(&mut client, replica, MEMBER, &[]).await;
+        wait_until_indexed(&mut client, replica, OWNER, &groups).await;
     }
 }
 
-/// Waits until a replica has heard that a user is in these groups.
-async fn heard(client: &mut Client, replica: u64, user: UserId, groups: &[GroupId]) {
+/// Waits until a replica's index says that a user is in exactly these groups.
+async fn wait_until_indexed(client: &mut Client, replica: u64, user: UserId, groups: &[GroupId]) {
     let all = async {
-        // It answers when it has heard of all shards.
-        while client.groups_heard(replica, user).await.as_deref() != Ok(groups) {
+        // There is no answer until the index has read all shards.
+        while client.indexed_groups(replica, user).await.as_deref() != Ok(groups) {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(Duration::from_secs(10), all).await.expect("it never hears of it");
+    timeout(Duration::from_secs(10), all)
+        .await
+        .expect("the index does not reach the expected state");
 }
 
-/// What a client sees across a failover: what it missed shows as a gap in the versions, and nothing
-/// comes twice under one key.
+/// After a failover, a client sees from a gap in the versions that it missed signals.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_follower_who_changes_replicas_sees_its_gap() {
+async fn a_subscriber_that_changes_replicas_sees_a_gap_in_the_versions() {
     let mut local = local(1);
     let group = GroupId(7);
     let mut client = local.client();
-    done(&mut client, Command::Create { owner: OWNER, group, options: None }).await;
+    send_ok(&mut client, Command::Create { owner: OWNER, group, options: None }).await;
     let leader = client.leader(0).await.unwrap();
-    let mut follower = client.follow(leader, 0, OWNER).await.unwrap();
+    let mut subscription = client.subscribe(leader, 0, OWNER).await.unwrap();
     let version = |text: &str| {
         serde_json::from_str::<serde_json::Value>(text).unwrap()["version"].as_u64().unwrap()
     };
-    done(&mut client, Command::Join { user: UserId(3), group }).await;
-    let last = version(&follower.next().await.unwrap());
+    send_ok(&mut client, Command::Join { user: UserId(3), group }).await;
+    let last = version(&subscription.next().await.unwrap());
     local.kill(leader).unwrap();
-    assert_eq!(follower.next().await, None, "it hears that it is over");
-    // Missed by one who is connected nowhere.
-    done(&mut client, Command::Join { user: UserId(4), group }).await;
+    assert_eq!(subscription.next().await, None, "the subscription ends with its replica");
+    // The client has no subscription now, so it misses this signal.
+    send_ok(&mut client, Command::Join { user: UserId(4), group }).await;
     let other = leader % 3 + 1;
     client.agreement_of(&[other, other % 3 + 1], 0).await.unwrap();
-    let mut follower = client.follow(other, 0, OWNER).await.unwrap();
+    let mut subscription = client.subscribe(other, 0, OWNER).await.unwrap();
     let state = client.read_local(other, group).await.unwrap().unwrap();
-    assert_eq!(state.version, last + 1, "the state has what was missed");
-    done(&mut client, Command::Join { user: UserId(5), group }).await;
-    assert_eq!(version(&follower.next().await.unwrap()), last + 2, "a gap to who did not read it");
+    assert_eq!(state.version, last + 1, "the state contains the missed signal");
+    send_ok(&mut client, Command::Join { user: UserId(5), group }).await;
+    assert_eq!(
+        version(&subscription.next().await.unwrap()),
+        last + 2,
+        "the next signal: a gap after `last`, but not after the state's version"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_does_not_decode_is_refused_at_the_door() {
+async fn invalid_requests_are_refused_and_do_no_harm() {
     let local = local(1);
     let mut client = local.client();
     let group = GroupId(7);
-    done(&mut client, Command::Create { owner: OWNER, group, options: None }).await;
+    send_ok(&mut client, Command::Create { owner: OWNER, group, options: None }).await;
     for address in local.replicas().values() {
-        for poison in [&[0xff; 9][..], &[9, 0, 0], &[]] {
+        for invalid in [&[0xff; 9][..], &[9, 0, 0], &[]] {
             let mut stream = TcpStream::connect(address).await.unwrap();
-            stream.write_all(&(poison.len() as u32).to_le_bytes()).await.unwrap();
-            stream.write_all(poison).await.unwrap();
+            stream.write_all(&(invalid.len() as u32).to_le_bytes()).await.unwrap();
+            stream.write_all(invalid).await.unwrap();
             let mut len = [0; 4];
             stream.read_exact(&mut len).await.unwrap();
             let mut answer = vec![0; u32::from_le_bytes(len) as usize];
             stream.read_exact(&mut answer).await.unwrap();
-            assert!(answer.len() > 2, "it says why");
+            assert!(answer.len() > 2, "the refusal contains a reason");
         }
-        // A frame of four gigabytes, which does not come.
+        // The header announces a frame of four gigabytes, which is never sent.
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(&[0xff; 8]).await.unwrap();
-        // Unread bytes may make it a reset.
+        // The replica closes the connection. As it has not read all bytes, this may be a reset.
         assert_eq!(stream.read(&mut [0; 8]).await.unwrap_or(0), 0);
     }
-    // What decodes, but would stop a log, or is of no one shard.
+    // These can be decoded. But the first is too long for the log, and the second does not name a
+    // group, so the client cannot know its shard.
     let message = "x".repeat(200_000).into();
     let command = Command::Post { author: OWNER, group, message };
-    assert!(matches!(client.send(command).await, Err(Unanswered::Refused(_))));
+    assert!(matches!(client.send(command).await, Err(ClientError::Refused(_))));
     let command = Command::LeaveAll { user: OWNER };
-    assert!(matches!(client.send(command).await, Err(Unanswered::Refused(_))), "of which shard?");
+    assert!(
+        matches!(client.send(command).await, Err(ClientError::Refused(_))),
+        "the command names no group"
+    );
 
-    done(&mut client, Command::Join { user: UserId(3), group }).await;
+    send_ok(&mut client, Command::Join { user: UserId(3), group }).await;
     let digest = client.agreement(0).await.unwrap();
     assert_eq!(digest.violation, None);
 }
 
-/// Each of its questions has to come to the shard that knows.
+/// A client that is configured with another number of shards sends some requests to the wrong
+/// shard.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_counts_other_shards_is_refused() {
+async fn requests_to_the_wrong_shard_are_refused() {
     let local = local(2);
     let mut client = local.client();
     let mut other = Client::new(local.replicas(), 1);
-    let (mut taken, mut refused) = (0, 0);
+    let (mut accepted, mut refused) = (0, 0);
     for group in (0..10).map(GroupId) {
         let create = || Command::Create { owner: OWNER, group, options: None };
         match other.send(create()).await {
-            Ok(Answer::Done { code: 200, .. }) => taken += 1,
-            Err(Unanswered::Refused(_)) => {
-                assert!(matches!(other.read(group).await, Err(Unanswered::Refused(_))));
-                done(&mut client, create()).await;
+            Ok(Answer::Done { code: 200, .. }) => accepted += 1,
+            Err(ClientError::Refused(_)) => {
+                assert!(matches!(other.read(group).await, Err(ClientError::Refused(_))));
+                send_ok(&mut client, create()).await;
                 refused += 1;
             }
             other => panic!("{other:?}"),
         }
     }
-    assert!(taken > 0 && refused > 0);
-    assert_eq!(client.groups_of(OWNER).await.unwrap().len(), 10, "each is in one shard");
+    assert!(accepted > 0 && refused > 0);
+    assert_eq!(
+        client.groups_of(OWNER).await.unwrap().len(),
+        10,
+        "each group is in exactly one shard"
+    );
 }

@@ -1,4 +1,4 @@
-//! Three replicas in one process: partitions, stops, a replica that has lost everything.
+//! Three replicas in one process: partitions, stops, and replicas that lost their data.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,20 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use disband::{Command, Config, GroupId, Quotas, UserId};
-use disband_cluster::{Answer, Client, Digest, Durability, Node, Options, Unanswered, addresses};
+use disband_cluster::{Answer, Client, ClientError, Digest, Durability, Node, Options, addresses};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::heard::Heard;
+use crate::subscribers::Subscribers;
 
 const GROUP: GroupId = GroupId(7);
 
 struct Cluster {
     replicas: BTreeMap<u64, String>,
     nodes: BTreeMap<u64, Node>,
-    /// Of those that are started from now on.
+    /// For the replicas that are started from now on.
     snapshot_every: u64,
-    /// Goes last: a node that can't write ends the process.
+    /// Must be dropped after `nodes`: a node that cannot write aborts the process.
     folder: TempDir,
 }
 
@@ -44,7 +44,7 @@ impl Cluster {
         for id in 1..=3 {
             cluster.start(id).await;
         }
-        cluster.nodes[&1].found(&cluster.replicas).await.unwrap();
+        cluster.nodes[&1].initialize(&cluster.replicas).await.unwrap();
         cluster
     }
 
@@ -62,7 +62,7 @@ impl Cluster {
         let node = loop {
             match Node::start(options.clone()).await {
                 Ok(node) => break node,
-                // The log of the one before may not be closed yet.
+                // The previous node of this replica may not have closed its log yet.
                 Err(error) => assert!(Instant::now() < end, "{error}"),
             }
             sleep(Duration::from_millis(10)).await;
@@ -74,12 +74,12 @@ impl Cluster {
         Client::new(&self.replicas, 1)
     }
 
-    /// Follows the owner's signals everywhere.
-    async fn heard(&self) -> Heard {
-        Heard::follow([(); 3].map(|()| self.client()), UserId(1)).await
+    /// Subscribes to the owner's signals at all replicas.
+    async fn subscribe_everywhere(&self) -> Subscribers {
+        Subscribers::subscribe([(); 3].map(|()| self.client()), UserId(1)).await
     }
 
-    /// Nothing passes between this one and the others.
+    /// Blocks all Raft calls between this replica and the others.
     fn cut_off(&self, replica: u64) {
         for (id, node) in &self.nodes {
             let others = self.replicas.keys().copied().filter(|other| other != id);
@@ -101,11 +101,12 @@ impl Cluster {
             }
             sleep(Duration::from_millis(10)).await;
         }
-        panic!("nobody leads");
+        panic!("there is no leader");
     }
 
-    /// Waits until all replicas have applied the same, and returns what it is.
-    async fn agree(&self) -> Digest {
+    /// Waits until all replicas have applied the same entries, and returns their digest. Fails if
+    /// their states then differ.
+    async fn wait_until_equal(&self) -> Digest {
         let client = self.client();
         let end = Instant::now() + Duration::from_secs(20);
         loop {
@@ -124,47 +125,48 @@ impl Cluster {
     }
 }
 
-/// With a group of so many members, and one who sends commands.
-async fn peopled(members: u64) -> (Cluster, Client) {
+/// A cluster with a group of this many members, and a client.
+async fn cluster_with_group(members: u64) -> (Cluster, Client) {
     let cluster = Cluster::new().await;
     let mut client = cluster.client();
-    done(&mut client, create(1)).await;
+    send_ok(&mut client, create(1)).await;
     for user in 2..=members {
-        done(&mut client, join(user)).await;
+        send_ok(&mut client, join(user)).await;
     }
     (cluster, client)
 }
 
-async fn done(client: &mut Client, command: Command<UserId, GroupId>) {
+/// Sends a command that must succeed.
+async fn send_ok(client: &mut Client, command: Command<UserId, GroupId>) {
     let answer = client.send(command).await.unwrap();
     assert!(matches!(answer, Answer::Done { code: 200, .. }), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_replicas_come_to_hold_the_same() {
-    let (cluster, mut client) = peopled(49).await;
-    cluster.agree().await;
-    let seen = client.read(GROUP).await.unwrap().unwrap();
-    assert_eq!((seen.members, seen.owner), (49, UserId(1)));
+async fn all_replicas_reach_the_same_state() {
+    let (cluster, mut client) = cluster_with_group(49).await;
+    cluster.wait_until_equal().await;
+    let state = client.read(GROUP).await.unwrap().unwrap();
+    assert_eq!((state.members, state.owner), (49, UserId(1)));
     for id in 1..=3 {
-        assert_eq!(client.read_local(id, GROUP).await.unwrap(), Some(seen.clone()));
+        assert_eq!(client.read_local(id, GROUP).await.unwrap(), Some(state.clone()));
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_that_goes_takes_nothing_with_it() {
+async fn stopping_the_leader_loses_no_command() {
     let mut cluster = Cluster::new().await;
-    done(&mut cluster.client(), create(1)).await;
-    let heard = cluster.heard().await;
-    let over = Arc::new(AtomicBool::new(false));
-    let mut working = Vec::new();
+    send_ok(&mut cluster.client(), create(1)).await;
+    let subscribers = cluster.subscribe_everywhere().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut tasks = Vec::new();
     for user in 2..18 {
-        let (mut client, over) = (cluster.client(), Arc::clone(&over));
-        working.push(tokio::spawn(async move {
-            done(&mut client, join(user)).await;
+        let (mut client, stop) = (cluster.client(), Arc::clone(&stop));
+        tasks.push(tokio::spawn(async move {
+            send_ok(&mut client, join(user)).await;
             let mut count = 0;
-            while !over.load(Ordering::Relaxed) {
-                done(&mut client, post(user, &format!("{user} {count}"))).await;
+            while !stop.load(Ordering::Relaxed) {
+                send_ok(&mut client, post(user, &format!("{user} {count}"))).await;
                 count += 1;
             }
             count
@@ -177,152 +179,157 @@ async fn a_leader_that_goes_takes_nothing_with_it() {
         sleep(Duration::from_millis(700)).await;
         cluster.start(leader).await;
     }
-    over.store(true, Ordering::Relaxed);
+    stop.store(true, Ordering::Relaxed);
     let mut count = 0;
-    for work in working {
-        count += work.await.unwrap();
+    for task in tasks {
+        count += task.await.unwrap();
     }
-    let seen = cluster.client().read(GROUP).await.unwrap().unwrap();
-    assert_eq!((seen.members, seen.next_seq), (17, count), "each was done once");
-    cluster.agree().await;
+    let state = cluster.client().read(GROUP).await.unwrap().unwrap();
+    assert_eq!((state.members, state.next_seq), (17, count), "each command was carried out once");
+    cluster.wait_until_equal().await;
     for pair in [[1, 2], [2, 3], [1, 3]] {
-        assert!(heard.by_both(pair) > 50);
+        assert!(subscribers.compare_common_signals(pair) > 50);
     }
 }
 
-/// openraft would let it go on to lead, without knowing how much of its log is committed.
+/// Without our change in `log`, openraft would let the replica lead at once after its restart,
+/// although it does not know how much of its log is committed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_that_is_back_at_once_reads_what_it_has_answered_for() {
-    let (mut cluster, mut client) = peopled(1).await;
+async fn reads_see_all_answered_commands_after_the_leader_restarts() {
+    let (mut cluster, mut client) = cluster_with_group(1).await;
     for count in 1..=3 {
-        done(&mut client, post(1, "there")).await;
+        send_ok(&mut client, post(1, "there")).await;
         let leader = cluster.leader().await;
         cluster.nodes.remove(&leader).unwrap().stop().await;
         cluster.start(leader).await;
         assert_eq!(client.read(GROUP).await.unwrap().unwrap().next_seq, count);
     }
-    cluster.agree().await;
+    cluster.wait_until_equal().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_without_a_majority_can_t_answer_and_does_not_lie() {
-    let (cluster, mut client) = peopled(1).await;
-    cluster.agree().await;
-    let heard = cluster.heard().await;
+async fn a_leader_without_a_majority_answers_no_command_and_no_linearisable_read() {
+    let (cluster, mut client) = cluster_with_group(1).await;
+    cluster.wait_until_equal().await;
+    let subscribers = cluster.subscribe_everywhere().await;
     let leader = cluster.leader().await;
-    // One who knows but the old leader, and has a session: what is sent next comes into its log.
-    let alone = BTreeMap::from([(leader, cluster.replicas[&leader].clone())]);
-    let mut stranded = Client::new(&alone, 1);
-    assert!(matches!(stranded.send(post(1, "")).await, Ok(Answer::Done { code: 200, .. })));
+    // This client knows only the leader, and opens its session now. So its next command goes into
+    // the leader's log although the leader is cut off.
+    let only_leader = BTreeMap::from([(leader, cluster.replicas[&leader].clone())]);
+    let mut isolated = Client::new(&only_leader, 1);
+    assert!(matches!(isolated.send(post(1, "")).await, Ok(Answer::Done { code: 200, .. })));
     cluster.cut_off(leader);
-    stranded.patience = Duration::from_secs(3);
-    assert_eq!(stranded.send(join(2)).await, Err(Unanswered::Late));
-    assert_eq!(stranded.read(GROUP).await, Err(Unanswered::Late));
-    // The others go on.
-    done(&mut client, join(3)).await;
+    isolated.timeout = Duration::from_secs(3);
+    assert_eq!(isolated.send(join(2)).await, Err(ClientError::NoAnswer));
+    assert_eq!(isolated.read(GROUP).await, Err(ClientError::NoAnswer));
+    // The other replicas continue.
+    send_ok(&mut client, join(3)).await;
     assert_eq!(client.read(GROUP).await.unwrap().unwrap().members, 2);
     assert_eq!(
-        stranded.read_local(leader, GROUP).await.unwrap().unwrap().members,
+        isolated.read_local(leader, GROUP).await.unwrap().unwrap().members,
         1,
-        "late, as local may be"
+        "a local read may be out of date"
     );
     for nth in 0..50 {
-        done(&mut client, post(3, &nth.to_string())).await;
+        send_ok(&mut client, post(3, &nth.to_string())).await;
     }
     let others: Vec<u64> = cluster.replicas.keys().copied().filter(|id| *id != leader).collect();
-    heard.by_all(&others, 51).await;
+    subscribers.wait_for_equal_signals(&others, 51).await;
     cluster.heal();
-    cluster.agree().await;
-    // The old leader has caught up by the log, and told all that it had not. What it was sent while
-    // it was alone was in its log, and went with it.
-    heard.by_all(&[1, 2, 3], 51).await;
+    cluster.wait_until_equal().await;
+    // The old leader has caught up from the log, and published all signals that it had missed. The
+    // command that it received while it was cut off was in its log, but was discarded.
+    subscribers.wait_for_equal_signals(&[1, 2, 3], 51).await;
     assert_eq!(client.read(GROUP).await.unwrap().unwrap().members, 2);
-    done(&mut client, join(2)).await;
+    send_ok(&mut client, join(2)).await;
 }
 
-/// It can't tell what it did not see itself.
+/// A replica that installs a snapshot did not carry out the commands itself, so it cannot send
+/// their signals.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_follower_is_let_go_when_its_replica_missed_something() {
-    let (cluster, mut client) = peopled(1).await;
-    cluster.agree().await;
+async fn a_subscription_ends_if_its_replica_missed_signals() {
+    let (cluster, mut client) = cluster_with_group(1).await;
+    cluster.wait_until_equal().await;
     let away = cluster.leader().await % 3 + 1;
-    let mut follower = client.follow(away, 0, UserId(1)).await.unwrap();
+    let mut subscription = client.subscribe(away, 0, UserId(1)).await.unwrap();
     cluster.cut_off(away);
     for user in 2..400 {
-        done(&mut client, join(user)).await;
+        send_ok(&mut client, join(user)).await;
     }
-    done(&mut client, Command::Leave { user: UserId(399), group: GROUP, stint: None }).await;
+    send_ok(&mut client, Command::Leave { user: UserId(399), group: GROUP, stint: None }).await;
     cluster.heal();
-    cluster.agree().await;
-    let heard = async {
-        let mut heard = 0;
-        while follower.next().await.is_some() {
-            heard += 1;
+    cluster.wait_until_equal().await;
+    let received = async {
+        let mut received = 0;
+        while subscription.next().await.is_some() {
+            received += 1;
         }
-        heard
+        received
     };
-    let heard = timeout(Duration::from_secs(10), heard).await.expect("it is not told of a gap");
-    assert!(heard < 399, "there was none: {heard}");
-    // So it reads the state.
-    let seen = client.read_local(away, GROUP).await.unwrap().unwrap();
-    assert_eq!(seen.members, 398);
+    let received =
+        timeout(Duration::from_secs(10), received).await.expect("the subscription does not end");
+    assert!(received < 399, "no signal was missed: {received}");
+    // The client can read the state instead.
+    let state = client.read_local(away, GROUP).await.unwrap().unwrap();
+    assert_eq!(state.members, 398);
     for (user, groups) in [(398, &[GROUP][..]), (399, &[])] {
         let known = async {
-            while client.groups_heard(away, UserId(user)).await.as_deref() != Ok(groups) {
+            while client.indexed_groups(away, UserId(user)).await.as_deref() != Ok(groups) {
                 sleep(Duration::from_millis(10)).await;
             }
         };
-        timeout(Duration::from_secs(10), known).await.expect("its projection does not catch up");
+        timeout(Duration::from_secs(10), known).await.expect("the index does not catch up");
     }
 }
 
-/// Stops a replica, and takes away what it had on disk.
+/// Stops a replica, and deletes its data.
 async fn wipe(cluster: &mut Cluster, replica: u64) {
     cluster.nodes.remove(&replica).unwrap().stop().await;
     std::fs::remove_dir_all(cluster.folder.path().join(replica.to_string())).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_that_lost_everything_comes_back_by_snapshot() {
-    let (mut cluster, mut client) = peopled(1).await;
-    let heard = cluster.heard().await;
+async fn a_replica_that_lost_its_data_is_restored_by_a_snapshot() {
+    let (mut cluster, mut client) = cluster_with_group(1).await;
+    let subscribers = cluster.subscribe_everywhere().await;
     let lost = cluster.leader().await % 3 + 1;
     wipe(&mut cluster, lost).await;
     for user in 2..400 {
-        done(&mut client, join(user)).await;
+        send_ok(&mut client, join(user)).await;
     }
-    // It takes none itself.
+    // From now on this replica takes no snapshot itself, so the one on its disk was sent to it.
     cluster.snapshot_every = 1_000_000;
     cluster.start(lost).await;
-    cluster.agree().await;
+    cluster.wait_until_equal().await;
     assert!(cluster.folder.path().join(format!("{lost}/0/snapshot")).exists());
     assert_eq!(client.read_local(lost, GROUP).await.unwrap().unwrap().members, 399);
     let survivors: Vec<u64> = cluster.replicas.keys().copied().filter(|id| *id != lost).collect();
-    heard.by_all(&survivors, 398).await;
+    subscribers.wait_for_equal_signals(&survivors, 398).await;
 }
 
-/// Its leader remembers that it had them, and that it has said so.
+/// The leader remembers that the replica acknowledged the entries, and must accept that they are
+/// gone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_that_lost_a_few_entries_comes_back_by_the_log() {
-    let (mut cluster, mut client) = peopled(19).await;
-    cluster.agree().await;
-    let heard = cluster.heard().await;
+async fn a_replica_that_lost_its_data_is_restored_from_a_short_log() {
+    let (mut cluster, mut client) = cluster_with_group(19).await;
+    cluster.wait_until_equal().await;
+    let subscribers = cluster.subscribe_everywhere().await;
     let lost = cluster.leader().await % 3 + 1;
     wipe(&mut cluster, lost).await;
     cluster.start(lost).await;
-    done(&mut client, join(20)).await;
-    cluster.agree().await;
+    send_ok(&mut client, join(20)).await;
+    cluster.wait_until_equal().await;
     assert!(!cluster.folder.path().join(format!("{lost}/0/snapshot")).exists());
     assert_eq!(client.read_local(lost, GROUP).await.unwrap().unwrap().members, 20);
     let survivors: Vec<u64> = cluster.replicas.keys().copied().filter(|id| *id != lost).collect();
-    heard.by_all(&survivors, 1).await;
+    subscribers.wait_for_equal_signals(&survivors, 1).await;
 }
 
-/// Two of three have lost all: the third one has it all the same, and they take it from there.
+/// Two of three replicas lost their data. They get it from the third.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn replicas_that_lost_everything_make_no_cluster_of_their_own() {
-    let (mut cluster, mut client) = peopled(19).await;
-    let before = cluster.agree().await;
+async fn replicas_that_lost_their_data_do_not_form_a_new_cluster() {
+    let (mut cluster, mut client) = cluster_with_group(19).await;
+    let before = cluster.wait_until_equal().await;
     let keeper = cluster.leader().await;
     let lost = [keeper % 3 + 1, (keeper + 1) % 3 + 1];
     for id in lost {
@@ -331,13 +338,13 @@ async fn replicas_that_lost_everything_make_no_cluster_of_their_own() {
     for id in lost {
         cluster.start(id).await;
     }
-    let after = cluster.agree().await;
+    let after = cluster.wait_until_equal().await;
     assert_eq!(after.machine, before.machine);
-    done(&mut client, join(20)).await;
+    send_ok(&mut client, join(20)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_number_of_shards_is_for_good() {
+async fn the_number_of_shards_cannot_change() {
     let folder = tempfile::tempdir().unwrap();
     let replicas = addresses(1).unwrap();
     let options = |shards| Options {
@@ -350,6 +357,7 @@ async fn the_number_of_shards_is_for_good() {
         snapshot_every: 100,
     };
     Node::start(options(2)).await.unwrap().stop().await;
-    let error = Node::start(options(3)).await.err().expect("it counts them otherwise");
+    let error =
+        Node::start(options(3)).await.err().expect("the node must refuse another number of shards");
     assert!(error.to_string().contains("the number of shards is 2"), "{error}");
 }
