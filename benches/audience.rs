@@ -1,5 +1,7 @@
-//! The audience of a signal: to take, to ask, and to walk, beside a `BTreeSet` of the same ids that
-//! came in the same order.
+//! The audience of a signal: the users that the signal is for.
+//!
+//! `take` clones the audience, `contains` looks up one user, and `walk` iterates over all users.
+//! `walk of a BTreeSet` is for comparison: the same ids, inserted in the same order.
 
 mod engines;
 
@@ -8,12 +10,12 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-use engines::{GROUP, NOW, OWNER, brief, found, scattered, unlimited};
+use engines::{GROUP, NOW, OWNER, create_group, scattered, short_runs, unlimited};
 
 fn audience(criterion: &mut Criterion) {
     for members in [10, 1_000, 1_000_000] {
         let mut engine = unlimited();
-        found(&mut engine, GROUP, members);
+        create_group(&mut engine, GROUP, members);
         let mut set = BTreeSet::new();
         for user in scattered(members) {
             set.insert(user);
@@ -26,9 +28,9 @@ fn audience(criterion: &mut Criterion) {
         let id = |name| BenchmarkId::new(name, members);
         group.bench_function(id("take"), |bencher| bencher.iter(|| black_box(audience).clone()));
         let users: Vec<u64> = scattered(members).take(10_000).collect();
-        let mut round = users.iter().cycle();
+        let mut cycle = users.iter().cycle();
         group.bench_function(id("contains"), |bencher| {
-            bencher.iter(|| audience.contains(round.next().unwrap()));
+            bencher.iter(|| audience.contains(cycle.next().unwrap()));
         });
         group.throughput(Throughput::Elements(audience.len() as u64));
         group.bench_function(id("walk"), |bencher| {
@@ -43,7 +45,7 @@ fn audience(criterion: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = brief();
+    config = short_runs();
     targets = audience
 }
 criterion_main!(benches);

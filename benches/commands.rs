@@ -1,6 +1,10 @@
-//! Single commands in groups of three sizes, as sole owner and with a snapshot alive.
+//! Single commands in groups of three sizes.
 //!
-//! What came of each is dropped before the next, as by a server that has delivered it.
+//! `sole owner`: no clone of the engine exists. `snapshot alive`: a clone exists and shares the
+//! engine's state, so a command copies what it changes.
+//!
+//! The outcome of a command is dropped before the next command, as in a server that has delivered
+//! the signals. The measured time includes the drop.
 
 mod engines;
 
@@ -10,18 +14,18 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use disband::{Engine, GroupOptions, Seq, Timestamp};
 
-use engines::{GROUP, NOW, OWNER, brief, found, scattered, timed, unlimited};
+use engines::{GROUP, NOW, OWNER, create_group, scattered, short_runs, timed, unlimited};
 
 type Groups = Engine<u64, u64>;
 
-/// Not the id of any group.
+/// No group has this id.
 const UNKNOWN: u64 = 9;
-/// Entries in the log, the same in groups of all sizes.
+/// How many entries the log keeps, the same for all sizes of groups.
 const KEPT: u64 = 10_000;
-/// A group with nobody in it but its owner.
+/// The id of a group whose owner is its only member.
 const OTHER: u64 = 2;
 
-/// Measures `command`, for some user after user; `undo` is not measured.
+/// Measures `command` for each of `users` in turn. The time does not include `undo`.
 fn measure(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
@@ -31,20 +35,22 @@ fn measure(
     undo: impl Fn(&mut Groups, u64),
 ) {
     for (state, shared) in [("sole owner", false), ("snapshot alive", true)] {
-        // A snapshot is taken before each command, so that nothing that it touches is its own.
-        let most = if shared { 1 } else { users.len() };
+        // Each command needs a new snapshot. Once a command has copied a part of the state, the
+        // engine no longer shares that part with the old snapshot.
+        let batch = if shared { 1 } else { users.len() };
         group.bench_function(format!("{name}/{state}"), |bencher| {
-            let mut round = users.iter().cycle();
+            let mut cycle = users.iter().cycle();
             bencher.iter_custom(|iterations| {
-                let (mut time, mut left) = (Duration::ZERO, iterations as usize);
-                while left > 0 {
-                    let users: Vec<u64> = round.by_ref().take(left.min(most)).copied().collect();
+                let (mut time, mut remaining) = (Duration::ZERO, iterations as usize);
+                while remaining > 0 {
+                    let users: Vec<u64> =
+                        cycle.by_ref().take(remaining.min(batch)).copied().collect();
                     let snapshot = shared.then(|| engine.clone());
                     let (took, ()) = timed(|| users.iter().for_each(|user| command(engine, *user)));
                     time += took;
                     drop(snapshot);
                     users.iter().for_each(|user| undo(engine, *user));
-                    left -= users.len();
+                    remaining -= users.len();
                 }
                 time
             });
@@ -58,16 +64,17 @@ fn commands(criterion: &mut Criterion) {
     let nothing = |_: &mut Groups, _| ();
     for members in [10, 1_000, 1_000_000] {
         let mut engine = unlimited();
-        found(&mut engine, GROUP, members);
-        let keep = GroupOptions { keep_entries: Some(KEPT), ..GroupOptions::default() };
-        let _ = engine.set_options(OWNER, GROUP, keep, NOW).unwrap();
-        // No more than there are, nor so many that the processor's caches hold them all.
+        create_group(&mut engine, GROUP, members);
+        let options = GroupOptions { keep_entries: Some(KEPT), ..GroupOptions::default() };
+        let _ = engine.set_options(OWNER, GROUP, options, NOW).unwrap();
+        // A third of the members, at most 10,000. In the largest group these are so many that the
+        // processor's caches do not hold the data of all of them.
         let users: Vec<u64> = scattered(members).step_by(3).take(10_000).collect();
 
         let mut group = criterion.benchmark_group(format!("commands/{members}"));
         let create = |engine: &mut Groups, user| drop(engine.create(user, OTHER, NOW).unwrap());
-        let end = |engine: &mut Groups, user| drop(engine.leave(user, OTHER, NOW).unwrap());
-        measure(&mut group, "create", &mut engine, &users[..1], create, end);
+        let dissolve = |engine: &mut Groups, user| drop(engine.leave(user, OTHER, NOW).unwrap());
+        measure(&mut group, "create", &mut engine, &users[..1], create, dissolve);
         measure(&mut group, "leave", &mut engine, &users, leave, join);
         users.iter().for_each(|user| leave(&mut engine, *user));
         measure(&mut group, "join", &mut engine, &users, join, leave);
@@ -80,9 +87,9 @@ fn commands(criterion: &mut Criterion) {
             |engine: &mut Groups, user| drop(engine.post(user, GROUP, "hello", NOW).unwrap());
         measure(&mut group, "post", &mut engine, &users, post, nothing);
         (0..KEPT).for_each(|_| post(&mut engine, OWNER));
-        let first = engine.group(&GROUP).unwrap().next_seq().0 - KEPT;
+        let first_kept = engine.group(&GROUP).unwrap().next_seq().0 - KEPT;
         let edit = |engine: &mut Groups, user: u64| {
-            let seq = Seq(first + user % KEPT);
+            let seq = Seq(first_kept + user % KEPT);
             drop(engine.edit(OWNER, GROUP, seq, "hello!", NOW).unwrap());
         };
         measure(&mut group, "edit", &mut engine, &users, edit, nothing);
@@ -100,10 +107,11 @@ fn commands(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("commands");
     let mut engine = Groups::default();
-    let again = Timestamp(NOW.0 + 1);
-    while engine.leave(1, GROUP, again).is_err_and(|refusal| refusal.code() != 429) {}
+    let now = Timestamp(NOW.0 + 1);
+    // Uses up the allowance of the rate limit.
+    while engine.leave(1, GROUP, now).is_err_and(|refusal| refusal.code() != 429) {}
     let too_fast = |engine: &mut Groups, user| {
-        assert!(engine.leave(user, GROUP, again).is_err());
+        assert!(engine.leave(user, GROUP, now).is_err());
     };
     measure(&mut group, "refused as too fast", &mut engine, &[1], too_fast, nothing);
     group.finish();
@@ -111,7 +119,7 @@ fn commands(criterion: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = brief();
+    config = short_runs();
     targets = commands
 }
 criterion_main!(benches);

@@ -1,16 +1,18 @@
-//! Pages of a log of a million entries, and what retention costs.
+//! Reads pages of a log of a million entries, and posts with and without a retention (a limit on
+//! how many entries the log keeps, or on their age).
 
 mod engines;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use disband::{Engine, GroupOptions, Page, Seq, Timestamp};
 
-use engines::{GROUP, OWNER, brief, unlimited};
+use engines::{GROUP, OWNER, short_runs, unlimited};
 
 const ENTRIES: u64 = 1_000_000;
 const PAGE: u64 = 50;
 
-/// A log of a million, an entry each millisecond, all of them within their retention.
+/// An engine with one log of a million entries, one for each millisecond. No entry is past its
+/// retention.
 fn logged(options: GroupOptions) -> Engine<u64, u64> {
     let mut engine = unlimited();
     let _ = engine.create_with(OWNER, GROUP, options, Timestamp(0)).unwrap();
@@ -27,7 +29,7 @@ fn history(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("history");
     let engine = logged(everything);
     let aged = logged(by_age);
-    let half = Timestamp(ENTRIES + ENTRIES / 2);
+    let half_expired = Timestamp(ENTRIES + ENTRIES / 2);
     for (name, engine, page) in [
         ("page of 50 at the end", &engine, Page::newest(PAGE)),
         ("page of 50 in the middle", &engine, Page::before(Seq(ENTRIES / 2), PAGE)),
@@ -35,7 +37,7 @@ fn history(criterion: &mut Criterion) {
     ] {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                let page = engine.history(&OWNER, &GROUP, page, half).unwrap();
+                let page = engine.history(&OWNER, &GROUP, page, half_expired).unwrap();
                 page.map(|(_, entry)| entry.at.0).sum::<u64>()
             });
         });
@@ -59,7 +61,7 @@ fn history(criterion: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = brief();
+    config = short_runs();
     targets = history
 }
 criterion_main!(benches);

@@ -1,13 +1,16 @@
-//! The rate limiter: one who repeats themselves, and a flood of users that nobody has seen before.
+//! The rate limiter: one user who repeats one command, and a flood of commands, each by a new user.
+//!
+//! A cell is the stored state of one rate limit: that of one user, group and operation.
 
 mod engines;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use disband::{Engine, Timestamp};
 
-use engines::brief;
+use engines::short_runs;
 
-/// Steps through all numbers of 64 bits, far from one another (Steele, Lea and Flood's SplitMix64).
+/// The increment of the generator SplitMix64 (Steele, Lea and Flood). Adding it again and again
+/// gives every 64-bit number once, and successive numbers are far apart.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 fn limiter(criterion: &mut Criterion) {
@@ -20,12 +23,14 @@ fn limiter(criterion: &mut Criterion) {
             engine.leave(1, 1, now).unwrap_err()
         });
     });
+    // Uses up the allowance of the rate limit.
     while engine.leave(1, 1, now).is_err_and(|refusal| refusal.code() != 429) {}
     group.bench_function("one key, refused", |bencher| {
         bencher.iter(|| engine.leave(1, 1, now).unwrap_err());
     });
 
-    // A hundred each millisecond: 800,000 cells wait for their eviction, and each command evicts.
+    // A hundred commands each millisecond, and a cell is evicted after 8 s. So 800,000 cells exist
+    // during the measurement, and each command evicts cells.
     let (mut user, mut nth) = (0_u64, 0_u64);
     let mut stranger = |engine: &mut Engine<u64, u64>| {
         (user, nth) = (user.wrapping_add(GOLDEN), nth + 1);
@@ -40,7 +45,7 @@ fn limiter(criterion: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = brief();
+    config = short_runs();
     targets = limiter
 }
 criterion_main!(benches);

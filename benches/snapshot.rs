@@ -1,4 +1,5 @@
-//! A snapshot: to take, and to write and read back. `MEMBERSHIPS=8000000` measures more of them.
+//! Taking a snapshot (a clone of the engine), and writing and reading it. `MEMBERSHIPS=8000000` in
+//! the environment sets the number of memberships.
 
 mod engines;
 
@@ -11,9 +12,10 @@ use disband::Engine;
 
 use engines::{NOW, unlimited};
 
+/// Members of each group, and groups of each user.
 const EACH: u64 = 8;
 
-/// Groups of eight, and users in eight groups each.
+/// Each group has eight members, and each user is in eight groups.
 fn engine(memberships: u64) -> Engine<u64, u64> {
     let groups = memberships / EACH;
     let mut engine = unlimited();
@@ -32,7 +34,7 @@ fn snapshot(criterion: &mut Criterion) {
     let engine = engine(memberships);
     let mut group = criterion.benchmark_group("snapshot");
     group.bench_function("clone", |bencher| {
-        // A clone is dropped when the next is there: what is measured is both.
+        // The time includes dropping the clone.
         bencher.iter(|| black_box(&engine).clone());
     });
     group.throughput(Throughput::Elements(memberships));

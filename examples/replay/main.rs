@@ -1,13 +1,14 @@
 //! Runs a history of commands through the engine.
 //!
-//! Commands in, one `{"at":…,"command":{…}}` a line; one line out for each, with the reply and the
-//! signals as they go over the wire, and to whom. A line `{"at":…,"config":{…}}` changes the
-//! configuration; its answer is `{"config":"set"}`, or `{"error":"…"}` if it can't be set.
+//! An input line `{"at":…,"command":{…}}` is a command. For each command the program writes one
+//! line: the reply and the signals in their wire form, and the recipients of each signal. An input
+//! line `{"at":…,"config":{…}}` changes the configuration. Its answer is `{"config":"set"}`, or
+//! `{"error":"…"}` if the configuration cannot be set.
 //!
 //! `cargo run --release --example replay -- --quiet history.jsonl.gz`
 //!
-//! A history may be run in parts: `--snapshot-out` keeps the engine at the end of one, and
-//! `--snapshot-in` begins the next with it.
+//! A history can be run in parts: `--snapshot-out` writes the engine to a file at the end of a
+//! part, and with `--snapshot-in` the next part starts from this file.
 
 #![allow(clippy::disallowed_methods, reason = "the host reads the clock")]
 
@@ -35,30 +36,31 @@ use summary::Summary;
 /// Runs a history of commands through the engine.
 #[derive(Parser)]
 struct Options {
-    /// The commands, one `{"at":…,"command":{…}}` a line, and changes of the configuration,
-    /// `{"at":…,"config":{…}}`; `.gz` is unpacked. Standard input if left out, or `-`.
+    /// The file with the commands, `{"at":…,"command":{…}}`, and changes of the configuration,
+    /// `{"at":…,"config":{…}}`, one a line. A file that ends in `.gz` is unpacked. If left out, or
+    /// `-`, standard input is read.
     history: Option<PathBuf>,
-    /// The engine's configuration, as JSON; what it leaves out is the default.
+    /// The engine's configuration, as JSON. Fields that it leaves out have their defaults.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Never refuse anything as too fast, whatever the configurations say.
+    /// Refuse no command as too fast, even if a configuration sets rate limits.
     #[arg(long)]
     no_limits: bool,
-    /// Begin with the engine in this snapshot; its configuration comes with it. JSON or postcard, by
-    /// its ending: `.json` or `.postcard`.
+    /// Start with the engine and the configuration in this snapshot. The file name ends in `.json`
+    /// or `.postcard`, which selects the format.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "no_limits"])]
     snapshot_in: Option<SnapshotFile>,
-    /// Write the engine as it is after the last command. Only if every line was read; the file is
-    /// replaced in one step.
+    /// Write a snapshot of the engine after the last command. It is only written if every line was
+    /// valid. An existing file is replaced in one step.
     #[arg(long, value_name = "FILE")]
     snapshot_out: Option<SnapshotFile>,
-    /// A summary at the end, instead of a line for each command.
+    /// Write a summary at the end, instead of a line for each command.
     #[arg(long)]
     quiet: bool,
 }
 
 impl Options {
-    /// A configuration under these options.
+    /// `config`, without rate limits if the options say so.
     fn limited(&self, config: Config) -> Config {
         let quotas = if self.no_limits { Quotas::UNLIMITED } else { config.quotas };
         Config { quotas, ..config }
@@ -116,9 +118,9 @@ struct Delivery<'a> {
 
 /// Why a run stopped, and with which exit status.
 enum Stop {
-    /// 2: what came in is not what it should be.
+    /// Status 2: the input is invalid or cannot be read.
     Input(String),
-    /// 1: the world around failed.
+    /// Status 1: the output cannot be written.
     Io(io::Error),
 }
 
@@ -141,7 +143,8 @@ fn main() -> ExitCode {
     let options = Options::parse();
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
-        // Who reads us has seen enough; unless a snapshot was to come of it.
+        // The reader of the output has closed it. This is an error only if the run was to write a
+        // snapshot.
         Err(Stop::Io(error))
             if error.kind() == io::ErrorKind::BrokenPipe && options.snapshot_out.is_none() =>
         {
@@ -185,7 +188,7 @@ fn run(options: &Options) -> Result<(), Stop> {
                 }
             }
             Err(cause) => {
-                // Everything before it has been answered.
+                // The lines before have been answered: write these answers.
                 out.flush()?;
                 return Err(Stop::Input(format!("line {number}: {cause}")));
             }

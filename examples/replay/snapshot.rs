@@ -1,4 +1,4 @@
-//! Engines in files: JSON or postcard, by the file's ending.
+//! Reads and writes an engine as a file. The ending of the name selects JSON or postcard.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -8,7 +8,7 @@ use std::str::FromStr;
 use disband::Engine;
 use tempfile::NamedTempFile;
 
-/// Where a snapshot is, and in which form.
+/// The path of a snapshot, and its format.
 #[derive(Debug, Clone)]
 pub(crate) struct SnapshotFile {
     path: PathBuf,
@@ -36,7 +36,7 @@ impl FromStr for SnapshotFile {
 }
 
 impl SnapshotFile {
-    /// The engine in the file, verified; or what is wrong with it, in words.
+    /// Reads and verifies the engine. The error says in words what is wrong with the file.
     pub(crate) fn read(&self) -> Result<Engine, String> {
         let named = |cause: String| format!("{}: {cause}", self.path.display());
         let bytes = fs::read(&self.path).map_err(|error| named(error.to_string()))?;
@@ -50,8 +50,8 @@ impl SnapshotFile {
         }
     }
 
-    /// Writes the engine. The file is the old one or the new one, whatever happens on the way: it is
-    /// written and synced beside it under another name, and takes its name in one step.
+    /// Writes the engine. At every moment the path has the old file or the new file, complete: the
+    /// new file is written and synced under another name, and then renamed in one step.
     pub(crate) fn write(&self, engine: &Engine) -> io::Result<()> {
         let folder = match self.path.parent() {
             Some(folder) if folder != Path::new("") => folder,
@@ -68,7 +68,7 @@ impl SnapshotFile {
         let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.as_file().sync_all()?;
         file.persist(&self.path)?;
-        // The name is the folder's to keep.
+        // The new name is stored in the folder, so the folder must be synced too.
         #[cfg(unix)]
         File::open(folder)?.sync_all()?;
         Ok(())

@@ -1,4 +1,4 @@
-//! What a whole history came to.
+//! Counts what happened in a whole history.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ pub(crate) struct Summary {
     refusals: BTreeMap<u16, u64>,
     signals: BTreeMap<&'static str, u64>,
     recipients: u64,
-    /// How often the configuration was set, and how often it could not be.
+    /// How many changes of the configuration succeeded, and how many failed.
     configured: (u64, u64),
 }
 

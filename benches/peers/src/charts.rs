@@ -1,4 +1,4 @@
-//! The figures as SVG.
+//! Draws the figures as SVG charts.
 
 use std::error::Error;
 use std::path::Path;
@@ -12,8 +12,8 @@ use crate::rows::Row;
 
 const SIZE: (u32, u32) = (860, 480);
 
-/// The rows that are drawn, in colours that can be told apart without seeing all of them. The other
-/// rows lie so close to disband's that the lines would cover each other.
+/// The rows that are drawn, in colours that colour-blind readers can tell apart. The lines of the
+/// other rows would cover those of disband in most places.
 const DISSOLUTION: [(Row, RGBColor); 5] = [
     (Row::Disband, BLUE),
     (Row::DisbandSnapshot, SKY),
@@ -42,7 +42,7 @@ type Result = std::result::Result<(), Box<dyn Error>>;
 /// A line of a chart: its name, its colour and its points.
 type Line = (&'static str, RGBColor, Vec<(f64, f64)>);
 
-/// The time of a dissolution against the size of the group, both logarithmic.
+/// The time of a dissolution against the size of the group. Both axes are logarithmic.
 ///
 /// # Errors
 /// If the file can't be written.
@@ -56,14 +56,14 @@ pub fn dissolution(report: &Report, path: &Path) -> Result {
     draw(path, "An owner leaves: the time to dissolve a group", "members and messages", axis, lines)
 }
 
-/// The latency of single commands against how rare it is, both logarithmic.
+/// The latency that only one in x commands exceeds, against x. Both axes are logarithmic.
 ///
 /// # Errors
 /// If the file can't be written.
 pub fn latency(report: &Report, path: &Path) -> Result {
     let lines = LATENCY.into_iter().filter_map(|(row, colour)| {
         let each = &of(&report.mix, row)?.each;
-        // One in two, in four, in eight …: as rare as there are commands.
+        // One command in 2, in 4, in 8 …, up to one in all commands.
         let rarities = std::iter::successors(Some(2.0), |rarity| Some(rarity * 2.0))
             .take_while(|rarity| *rarity <= each.len() as f64);
         let points = rarities.map(|one_in: f64| {

@@ -1,13 +1,13 @@
-//! The time that a command takes.
+//! Measures the time of a command.
 
-#![allow(clippy::disallowed_methods, reason = "measuring is reading the clock")]
+#![allow(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use crate::peer::{Peer, Step};
 
-/// A clock that knows what reading it costs.
+/// A clock that subtracts the time that reading it takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     overhead: Duration,
@@ -20,8 +20,8 @@ impl Clock {
         Clock { overhead: median(readings) }
     }
 
-    /// Runs a command, and takes the time of that alone. One piece of code for each peer, however
-    /// often it is called.
+    /// Runs a command. Returns the time of `Peer::run` alone, and the output. Never inlined, so
+    /// that all calls for one peer run the same machine code.
     #[inline(never)]
     pub fn time<P: Peer>(&self, peer: &mut P, step: Step) -> (Duration, P::Output) {
         let start = Instant::now();
@@ -30,7 +30,7 @@ impl Clock {
         (took.saturating_sub(self.overhead), output)
     }
 
-    /// The time of anything else.
+    /// Runs any other work, and returns its time and its result.
     pub fn time_of<T>(&self, work: impl FnOnce() -> T) -> (Duration, T) {
         let start = Instant::now();
         let result = black_box(work());
@@ -38,8 +38,10 @@ impl Clock {
     }
 }
 
+/// The median. For an even number of times, the upper of the two in the middle.
+///
 /// # Panics
-/// If there are no times.
+/// If `times` is empty.
 #[must_use]
 pub fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();

@@ -1,4 +1,5 @@
-//! Single commands in a group of a million, and a walk over it.
+//! Measures single commands in a group of a million members, and walks (iterations) over an
+//! audience: the users that a signal is for.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,10 +16,10 @@ use crate::script;
 const GROUP: u64 = 1;
 const OWNER: u64 = 0;
 
-/// The owner kicks everybody, and the default quotas give one user a kick each 250 ms.
+/// The owner does all kicks, and the default rate limits allow one user a kick each 250 ms.
 const MS_BETWEEN_KICKS: u64 = 250;
 
-/// How long each took: medians.
+/// The median time of each command.
 #[derive(Debug, Clone)]
 pub struct Commands {
     pub leave: Duration,
@@ -35,14 +36,15 @@ impl Commands {
     }
 }
 
-/// The members, in an order in which neighbours are far from each other.
+/// The ids of all members. Successive ids are far apart.
 fn scattered(members: u64) -> impl Iterator<Item = u64> + Clone {
-    // Odd, and prime to every power of ten: it goes round all of them.
+    // Each id comes exactly once, because `members` is a power of ten and this number has no common
+    // factor with one.
     const STRIDE: u64 = 618_033;
     (0..members).map(move |nth| nth.wrapping_mul(STRIDE) % members)
 }
 
-/// Measures `times` of each command in a group of `members`.
+/// Measures each command `times` times in a group of `members`.
 #[derive(Debug)]
 pub struct SingleCommands<'a> {
     pub members: u64,
@@ -56,10 +58,11 @@ impl Measure for SingleCommands<'_> {
 
     fn of<P: Peer>(&self, mut peer: P) -> Commands {
         peer.fill(&mut script::group(GROUP, scattered(self.members), 0));
-        let times = usize::try_from((self.times / peer.one_in()).max(1)).expect("few enough");
-        let some = || scattered(self.members).skip(1).step_by(3).take(times);
+        let times = usize::try_from((self.times / peer.one_in()).max(1))
+            .expect("the number fits in a usize");
+        let users = || scattered(self.members).skip(1).step_by(3).take(times);
         let mut median_of = |pause_ms, command: &dyn Fn(u64) -> Step| {
-            let each = some().map(|user| {
+            let each = users().map(|user| {
                 peer.wait(pause_ms);
                 peer.snapshot();
                 let (took, output) = self.clock.time(&mut peer, command(user));
@@ -83,37 +86,38 @@ impl Measure for SingleCommands<'_> {
     }
 }
 
-/// A walk over the recipients of a signal, beside one over a `BTreeSet` of the same ids, which were
-/// added in the same order.
+/// The time of a walk over the audience of a signal, and of a walk over a `BTreeSet` of the same
+/// ids, inserted in the same order.
 #[derive(Debug, Clone, Copy)]
 pub struct Walk {
     pub ours: Duration,
     pub set: Duration,
 }
 
-/// Each the median of `times` walks, in turns.
+/// Both times are the median of `times` walks. The two kinds of walks alternate.
 #[must_use]
 pub fn walk(members: u64, times: usize, clock: Clock) -> Walk {
     let mut ours = Ours::default();
     ours.fill(&mut script::group(GROUP, scattered(members), 0));
     let mut set = BTreeSet::new();
-    // One by one: collecting them would sort them first, and lay them out side by side.
+    // Inserted one by one. `collect` would sort the ids first and build the nodes in that order,
+    // side by side in memory.
     for user in scattered(members).skip(1) {
         set.insert(user);
     }
-    let posted = ours.run(Step::Post { author: OWNER, group: GROUP }).expect("a member posts");
+    let posted = ours.run(Step::Post { author: OWNER, group: GROUP }).expect("a member can post");
     let [signal] = &posted.signals[..] else { unreachable!("a post is one signal") };
     assert!(matches!(signal.event, Event::MessagePost { .. }) && signal.audience.iter().eq(&set));
 
-    let sum = |(took, sum): (Duration, u64)| {
+    let checked = |(took, sum): (Duration, u64)| {
         assert_eq!(sum, set.iter().sum());
         took
     };
     let walks: (Vec<_>, Vec<_>) = (0..times)
         .map(|_| {
             (
-                sum(clock.time_of(|| signal.audience.iter().sum())),
-                sum(clock.time_of(|| set.iter().sum())),
+                checked(clock.time_of(|| signal.audience.iter().sum())),
+                checked(clock.time_of(|| set.iter().sum())),
             )
         })
         .unzip();

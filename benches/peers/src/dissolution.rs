@@ -1,9 +1,9 @@
-//! An owner leaves a group of n members with n messages.
+//! The owner leaves a group of n members with n messages, which dissolves the group.
 //!
-//! At every size a group of a million lives beside it: what is compared is the size of the group that
-//! is dissolved, and not that of all the memory around it. Before each dissolution groups of forty
-//! come and go, for filling a large group empties the processor's caches of all that ending it needs;
-//! then the group gets one more message, as a group that is in use does.
+//! For each n the peer also has a group of a million members. So the results depend on the size of
+//! the dissolved group, not on the size of the whole memory. Filling a large group pushes the data
+//! that a dissolution needs out of the processor's caches. So some groups of 40 members are created
+//! and dissolved first, and then one more message is posted in the group to dissolve.
 
 use std::time::Duration;
 
@@ -14,31 +14,34 @@ use crate::peer::{Peer, Step};
 use crate::rows::Measure;
 use crate::script;
 
+/// The group of a million members, or fewer in a quick run.
 const BACKGROUND: u64 = 1;
+/// How many groups are created and dissolved before each measurement.
 const OTHERS: usize = 50;
 const OTHERS_MEMBERS: u64 = 40;
 const OWNER: u64 = 0;
 
-/// One user creates all groups, and the default quotas give one user a creation each ten seconds.
+/// One user creates all groups, and the default rate limits allow one user a creation each 10 s.
 const MS_BETWEEN_CREATIONS: u64 = 10_000;
 
-/// How long it took, each the median of some.
+/// The median time of a dissolution, for each number of members.
 #[derive(Debug, Clone)]
 pub struct Dissolutions {
     pub by_members: Vec<(u64, Duration)>,
 }
 
-/// Ten, and ten times that, up to `largest`.
+/// The numbers of members: 10, 100, 1,000 … up to `largest`.
 pub fn sizes(largest: u64) -> impl Iterator<Item = u64> + Clone {
     std::iter::successors(Some(10), |size| Some(size * 10)).take_while(move |size| *size <= largest)
 }
 
-/// Many of the small, which are over soon and vary; a few of the large.
+/// How many dissolutions of groups of this size are measured. Small groups are fast to fill, and
+/// their times vary, so there are more of them.
 fn samples(members: u64) -> u64 {
     (1_000_000 / members).clamp(3, 101)
 }
 
-/// How many dissolutions that is.
+/// The number of all measured dissolutions.
 #[must_use]
 pub fn work(largest: u64) -> u64 {
     sizes(largest).map(samples).sum()
@@ -57,7 +60,7 @@ impl Measure for AllSizes<'_> {
 
     fn of<P: Peer>(&self, mut peer: P) -> Dissolutions {
         fill(&mut peer, BACKGROUND, self.largest, 0);
-        // Ids are not used again: the engines remember what they dissolved.
+        // Each group needs a new id: the peers remember dissolved groups and refuse their ids.
         let mut ids = BACKGROUND + 1..;
         let mut by_members = Vec::new();
         for members in sizes(self.largest) {
@@ -76,7 +79,11 @@ impl Measure for AllSizes<'_> {
                 peer.snapshot();
                 let leave = Step::Leave { user: OWNER, group };
                 let (took, output) = self.clock.time(&mut peer, leave);
-                assert_eq!(P::gone(&output).len() as u64, members, "all of them are gone");
+                assert_eq!(
+                    P::dissolved_members(&output).len() as u64,
+                    members,
+                    "all memberships end"
+                );
                 times.push(took);
                 drop(peer.keep(output));
                 peer.catch_up();

@@ -1,16 +1,16 @@
-//! An engine in std collections, as one writes it by hand: nothing in it is shared, so there are no
-//! snapshots.
+//! An engine written by hand with std's collections. It cannot share its state with a clone, so
+//! there are no snapshots of it.
 //!
-//! A signal leaves its recipients in the group, so they must be read before the next command; or, if
-//! the engine copies, it holds their ids.
+//! By default a signal does not hold its recipients: a server must read them from the group before
+//! the next command. If the engine copies, a signal holds their ids.
 
-#![allow(clippy::disallowed_types, reason = "this is the way it is done elsewhere")]
-#![allow(dead_code, reason = "a server would read what is only written here")]
+#![allow(clippy::disallowed_types, reason = "a hand-written engine would use them")]
+#![allow(dead_code, reason = "a server would read the fields that are only written here")]
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::peer::{Answer, Kind, MESSAGE, Peer, Step, Told};
+use crate::peer::{Answer, Kind, MESSAGE, Peer, SignalSummary, Step};
 
 #[derive(Default)]
 pub struct Handwritten {
@@ -18,16 +18,16 @@ pub struct Handwritten {
     copies: bool,
     groups: HashMap<u64, Group>,
     groups_of: HashMap<u64, HashSet<u64>>,
-    /// Who dissolved a group.
+    /// The dissolved groups, and who dissolved each.
     tombstones: HashMap<u64, u64>,
     next_key: u64,
     now: u64,
 }
 
-/// A group, which a dissolution hands over.
+/// A group. A dissolution returns it.
 pub struct Group {
     owner: u64,
-    /// Members, and when each came.
+    /// The members, and when each joined.
     members: HashMap<u64, u64>,
     log: Vec<Entry>,
 }
@@ -47,16 +47,16 @@ pub struct Signal {
     pub from: u64,
     pub group: u64,
     pub recipients: Recipients,
-    /// What was posted.
+    /// The text, if the signal is a message.
     pub message: Option<Arc<str>>,
 }
 
-/// Whom a signal goes to.
+/// The users a signal is for.
 pub enum Recipients {
-    /// The members of the group, without one at most, and the user who was kicked. They are `count`
-    /// until the next command.
+    /// The members of the group without `except`, and after a kick the kicked user. `count` is the
+    /// number of these users until the next command.
     InGroup { except: Option<u64>, count: usize },
-    /// Their ids. Later commands do not change them.
+    /// A copy of their ids. Later commands do not change it.
     Copied(Vec<u64>),
 }
 
@@ -70,7 +70,7 @@ impl Recipients {
 }
 
 impl Group {
-    /// The members without `except`, who is one, and with `kicked`, who is one no more.
+    /// The members without `except`, and `kicked`. `except` must be a member, `kicked` must not.
     fn recipients(&self, copy: bool, except: Option<u64>, kicked: Option<u64>) -> Recipients {
         let count =
             self.members.len() - usize::from(except.is_some()) + usize::from(kicked.is_some());
@@ -83,7 +83,7 @@ impl Group {
     }
 }
 
-/// Who leaves gets their signals, and the group if it was dissolved.
+/// The result of a command: its signals, and the group if the command dissolved it.
 pub struct Done {
     pub signals: Vec<Signal>,
     pub dissolved: Option<Group>,
@@ -94,7 +94,7 @@ impl Done {
 }
 
 impl Handwritten {
-    /// Its signals hold copies of their recipients' ids.
+    /// An engine whose signals hold copies of their recipients' ids.
     #[must_use]
     pub fn copying() -> Handwritten {
         Handwritten { copies: true, ..Handwritten::default() }
@@ -159,8 +159,8 @@ impl Handwritten {
         Ok(done)
     }
 
-    /// The group is handed over whole, so the recipients need not be copied, and nothing of it is
-    /// freed here. But the group must be removed from every member's list of groups.
+    /// Returns the whole group. So it copies no recipients and frees nothing of the group. But it
+    /// must remove the group from every member's set of groups.
     fn dissolve(&mut self, group: u64) -> Done {
         let Some(dissolved) = self.groups.remove(&group) else {
             return Done::NOTHING;
@@ -213,15 +213,15 @@ impl Peer for Handwritten {
 
     fn answer(output: &Self::Output) -> Answer {
         let done = output.as_ref().map_err(|code| *code)?;
-        let told = done.signals.iter().map(|signal| Told {
+        let summaries = done.signals.iter().map(|signal| SignalSummary {
             kind: signal.kind,
             from: signal.from,
             recipients: signal.recipients.count() as u64,
         });
-        Ok(told.collect())
+        Ok(summaries.collect())
     }
 
-    fn gone(output: &Self::Output) -> Vec<u64> {
+    fn dissolved_members(output: &Self::Output) -> Vec<u64> {
         let dissolved = output.as_ref().ok().and_then(|done| done.dissolved.as_ref());
         dissolved.map_or(Vec::new(), |group| sorted(group.members.keys()))
     }
@@ -242,7 +242,7 @@ impl Peer for Handwritten {
         self.groups_of.get(&user).map_or(Vec::new(), sorted)
     }
 
-    /// Without copies, which nobody would read.
+    /// Copies no recipients, because the outputs are dropped.
     fn fill(&mut self, steps: &mut dyn Iterator<Item = Step>) {
         let copies = std::mem::replace(&mut self.copies, false);
         for step in steps {

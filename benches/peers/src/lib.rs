@@ -1,9 +1,9 @@
-//! disband beside what people would use instead: the same scripted work, in one run.
+//! Compares disband with what people would use instead: the same scripted work, in one run.
 //!
-//! Each peer is written as a good engineer would write it, and answers the same to each [`Step`]:
-//! `tests/agreement.rs` holds them to it.
+//! A [`Peer`] is a system that is measured. Each is written as a good engineer would write it. All
+//! give the same answer to each [`Step`]; `tests/agreement.rs` checks this.
 
-#![allow(missing_debug_implementations, reason = "nobody prints a million members")]
+#![allow(missing_debug_implementations, reason = "the states are too large to print")]
 
 mod handwritten;
 mod ours;
@@ -24,6 +24,6 @@ pub mod script;
 
 pub use handwritten::{Handwritten, Recipients};
 pub use ours::Ours;
-pub use peer::{Answer, Kind, Peer, Step, Told};
+pub use peer::{Answer, Kind, Peer, SignalSummary, Step};
 pub use redis::{Redis, RedisUnusable};
 pub use sqlite::Sqlite;

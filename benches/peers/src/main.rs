@@ -1,6 +1,6 @@
-//! Measures disband beside what people would use instead, and draws it.
+//! Compares disband with what people would use instead. Writes tables and charts.
 //!
-//! `cargo run --release -p disband-peers`, with `REDIS_URL=redis://127.0.0.1` for Redis as well.
+//! `cargo run --release -p disband-peers`. Set `REDIS_URL=redis://127.0.0.1` to measure Redis too.
 
 use std::env;
 use std::error::Error;
@@ -21,14 +21,14 @@ use disband_peers::script::Scale;
 use disband_peers::{Handwritten, Ours, Redis, RedisUnusable, Sqlite, charts, ratios};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Measures disband beside what people would use instead: tables in Markdown, and charts. All of it
-/// takes some twenty minutes and 6 GB of memory.
+/// Compares disband with what people would use instead. Writes tables in Markdown, and charts. A
+/// full run takes about twenty minutes and 6 GB of memory.
 #[derive(Parser)]
 struct Options {
     /// The folder for the tables and the charts.
     #[arg(long, default_value = "target/peers")]
     out: PathBuf,
-    /// A hundredth of it all: to see that it works, not how fast.
+    /// Does a hundredth of the work, to check that it runs. The figures mean nothing.
     #[arg(long)]
     quick: bool,
     /// Measures only this part. Repeat the option for several.
@@ -43,15 +43,17 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Bytes of memory for each thing held, in a process that does nothing else.
+    /// Prints the bytes of memory for each membership or log entry of one case. Runs in a process
+    /// of its own.
     #[command(hide = true)]
-    Memory { row: Row, case: Case, groups: u64 },
+    Memory { row: Row, case: Case, size: u64 },
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
-    if let Some(Task::Memory { row, case, groups }) = options.task {
-        let bytes = hold(row, case, groups).ok_or("its memory is not counted by this system")?;
+    if let Some(Task::Memory { row, case, size }) = options.task {
+        let bytes =
+            resident(row, case, size).ok_or("the operating system does not report its memory")?;
         println!("{bytes}");
         return Ok(());
     }
@@ -76,7 +78,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// What a run measures.
 struct Run {
-    /// All parts, if empty.
+    /// The parts to measure. If empty, all parts.
     only: Vec<Part>,
     rows: Vec<Row>,
     /// The address of Redis.
@@ -114,7 +116,7 @@ impl Run {
         }
     }
 
-    /// The rows of a part that are measured. A part that is left out has none.
+    /// The rows to measure in a part. Empty if this run does not measure the part.
     fn rows(&self, part: Part) -> Vec<Row> {
         if !self.only.is_empty() && !self.only.contains(&part) {
             return Vec::new();
@@ -173,7 +175,7 @@ impl Run {
                         self.members,
                         Redis::used_memory,
                     )),
-                    _ => elsewhere(row, case, self.members)?,
+                    _ => in_own_process(row, case, self.members)?,
                 });
             }
             table.push((row, bytes));
@@ -187,28 +189,29 @@ impl Run {
     }
 }
 
-/// `None` if the operating system does not count the memory of this row.
-fn hold(row: Row, case: Case, groups: u64) -> Option<f64> {
+/// The bytes for each membership or log entry, measured in this process. `None` if the operating
+/// system does not report the memory of a process, and for rows that are not measured this way.
+fn resident(row: Row, case: Case, size: u64) -> Option<f64> {
     match row {
         Row::Disband => {
             let departures = if case == Case::Departed { 16 } else { 0 };
-            memory::resident(&mut Ours::with_departures(departures), case, groups)
+            memory::resident(&mut Ours::with_departures(departures), case, size)
         }
-        Row::Handwritten => memory::resident(&mut Handwritten::default(), case, groups),
-        Row::Sqlite => memory::resident(&mut Sqlite::default(), case, groups),
+        Row::Handwritten => memory::resident(&mut Handwritten::default(), case, size),
+        Row::Sqlite => memory::resident(&mut Sqlite::default(), case, size),
         _ => None,
     }
 }
 
-/// The same in a process of its own; `None` where no system counts.
-fn elsewhere(row: Row, case: Case, groups: u64) -> Result<Option<f64>, Box<dyn Error>> {
+/// The same, measured in a new process. `None` if that process fails.
+fn in_own_process(row: Row, case: Case, size: u64) -> Result<Option<f64>, Box<dyn Error>> {
     let name = |value: Option<clap::builder::PossibleValue>| {
         value.map(|value| value.get_name().to_string()).unwrap_or_default()
     };
     let output = Command::new(env::current_exe()?)
         .arg("memory")
         .args([name(row.to_possible_value()), name(case.to_possible_value())])
-        .arg(groups.to_string())
+        .arg(size.to_string())
         .output()?;
     Ok(if output.status.success() {
         Some(String::from_utf8(output.stdout)?.trim().parse()?)

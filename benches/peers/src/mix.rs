@@ -1,4 +1,4 @@
-//! A service at work: how many commands a second, and how long the slowest take.
+//! A service at work: how many commands it runs in a second, and how long the slowest take.
 
 use std::sync::mpsc;
 use std::thread;
@@ -12,14 +12,14 @@ use crate::peer::{Peer, Step};
 use crate::rows::Measure;
 use crate::script::{Mix, Scale};
 
-/// Slow enough that the default quotas refuse none of the commands, also not in a group where the
-/// owner is alone and posts.
+/// How far the engine's clock advances with each command. At this pace the default rate limits
+/// refuse no command, not even where one owner is alone in a group and posts all its messages.
 pub const MS_PER_COMMAND: u64 = 20;
 
-/// How many commands a snapshot stays alive for, if the peer is measured with one.
+/// After how many commands a snapshot is replaced, if the peer is measured with a snapshot alive.
 pub const COMMANDS_PER_SNAPSHOT: usize = 65_536;
 
-/// The latencies of single commands, in nanoseconds, and the time that all of them took.
+/// The latencies of single commands, in nanoseconds, and the time of the whole run.
 #[derive(Debug, Clone)]
 pub struct Latencies {
     pub each: Histogram<u64>,
@@ -33,8 +33,9 @@ impl Latencies {
     }
 }
 
-/// Runs the mix. What was dissolved is freed by another thread, as a server would. All else that is
-/// freed counts in the time of all commands, and in no single command's.
+/// Runs the mix. Another thread frees the dissolved groups, as in a server. All other outputs and
+/// the snapshots are freed between commands: this counts in the time of the run, not in the
+/// latencies.
 #[derive(Debug)]
 pub struct Service<'a> {
     pub scale: Scale,
@@ -56,10 +57,10 @@ impl Measure for Service<'_> {
         drop(mix);
         peer.catch_up();
 
-        // Up to an hour, to three digits.
+        // Latencies of up to an hour, with three significant digits.
         let mut each =
-            Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("bounds in order");
-        let (dissolved, to_free) = mpsc::channel::<P::Output>();
+            Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("the bounds are valid");
+        let (free_later, to_free) = mpsc::channel::<P::Output>();
         let freeing = thread::spawn(move || to_free.into_iter().for_each(drop));
         let (all, ()) = self.clock.time_of(|| {
             for (done, step) in steps.into_iter().enumerate() {
@@ -69,19 +70,19 @@ impl Measure for Service<'_> {
                 if done % COMMANDS_PER_TICK == 0 {
                     self.bar.inc(COMMANDS_PER_TICK as u64 * one_in);
                 }
-                // A command takes a millisecond of its own.
+                // `run` itself advances the clock by a millisecond.
                 peer.wait(MS_PER_COMMAND - 1);
                 let (took, output) = self.clock.time(&mut peer, step);
                 each.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
                 if let Some(output) = peer.keep(output)
                     && P::is_large(&output)
                 {
-                    dissolved.send(output).expect("the other thread waits for it");
+                    free_later.send(output).expect("the freeing thread runs");
                 }
             }
         });
-        drop(dissolved);
-        freeing.join().expect("freeing does not fail");
+        drop(free_later);
+        freeing.join().expect("the freeing thread does not panic");
         Latencies { each, all }
     }
 }

@@ -1,4 +1,4 @@
-//! disband.
+//! disband as a peer.
 
 use std::collections::VecDeque;
 
@@ -7,17 +7,19 @@ use disband::{
     Reply, Timestamp,
 };
 
-use crate::peer::{Answer, Kind, MESSAGE, Peer, Step, Told};
+use crate::peer::{Answer, Kind, MESSAGE, Peer, SignalSummary, Step};
 
 type Output = CommandResult<Reply<u64, u64>, u64, u64>;
 
-/// The engine and what its host keeps alive. By default that is nothing, and the engine does no more
-/// than the other peers: it has no rate limits and remembers no departures.
+/// The engine, and the outcomes or the snapshot that its host keeps alive. By default the host
+/// keeps nothing, and the engine has no rate limits and remembers no departures (memberships that
+/// ended): the other peers have none of these.
 pub struct Ours {
     pub engine: Engine<u64, u64>,
     now: Timestamp,
     /// How many of the last outputs stay alive.
     keeps: usize,
+    /// These outputs, the oldest first.
     kept: VecDeque<Output>,
     takes_snapshots: bool,
     snapshot: Option<Engine<u64, u64>>,
@@ -30,7 +32,8 @@ impl Default for Ours {
 }
 
 impl Ours {
-    /// How many outcomes a host has yet to deliver, where they are measured alive.
+    /// How many undelivered outcomes the host of [`with_outcomes_alive`](Self::with_outcomes_alive)
+    /// keeps.
     pub const UNDELIVERED: usize = 64;
 
     fn new(config: Config) -> Ours {
@@ -44,14 +47,14 @@ impl Ours {
         }
     }
 
-    /// Each group remembers so many departures.
+    /// Each group remembers this many departures.
     #[must_use]
     pub fn with_departures(departures: u8) -> Ours {
         Ours::new(Config { quotas: Quotas::UNLIMITED, departures, ..Config::default() })
     }
 
-    /// `Config::default()`. A command that is refused as too fast is a mistake of the script, and
-    /// panics.
+    /// `Config::default()`, with rate limits. The script must not send commands too fast:
+    /// [`keep`](Peer::keep) panics if one was refused for that.
     #[must_use]
     pub fn with_default_config() -> Ours {
         Ours::new(Config::default())
@@ -63,14 +66,14 @@ impl Ours {
         Ours { keeps: Ours::UNDELIVERED, ..Ours::default() }
     }
 
-    /// A snapshot stays alive until the next replaces it.
+    /// A snapshot stays alive until the next one replaces it.
     #[must_use]
     pub fn with_snapshot_alive() -> Ours {
         Ours { takes_snapshots: true, ..Ours::default() }
     }
 }
 
-/// The group that a reply hands over, if it was dissolved.
+/// The dissolved group, if the command dissolved one.
 fn dissolved(reply: &Reply<u64, u64>) -> Option<&Dissolved<u64>> {
     match reply {
         Reply::Departed(Departure::Dissolved(group)) | Reply::Dissolved(group) => Some(group),
@@ -106,7 +109,11 @@ impl Peer for Ours {
     }
 
     fn keep(&mut self, output: Output) -> Option<Output> {
-        assert!(!matches!(output, Err(Refusal::TooFast { .. })), "429 at {:?}", self.now);
+        assert!(
+            !matches!(output, Err(Refusal::TooFast { .. })),
+            "refused as too fast at {:?}",
+            self.now
+        );
         if self.keeps == 0 {
             return Some(output);
         }
@@ -116,22 +123,22 @@ impl Peer for Ours {
 
     fn answer(output: &Self::Output) -> Answer {
         let outcome = output.as_ref().map_err(Refusal::code)?;
-        let told = outcome.signals.iter().map(|signal| Told {
+        let summaries = outcome.signals.iter().map(|signal| SignalSummary {
             kind: match signal.event {
                 Event::MemberJoin { .. } => Kind::Join,
                 Event::MemberLeave => Kind::Leave,
                 Event::MemberKick { .. } => Kind::Kick,
                 Event::HistoryPurge { .. } => Kind::Purge,
                 Event::MessagePost { .. } => Kind::Message,
-                ref other => unreachable!("no step leads to {other:?}"),
+                ref other => unreachable!("no step causes {other:?}"),
             },
             from: signal.from,
             recipients: signal.audience.len() as u64,
         });
-        Ok(told.collect())
+        Ok(summaries.collect())
     }
 
-    fn gone(output: &Self::Output) -> Vec<u64> {
+    fn dissolved_members(output: &Self::Output) -> Vec<u64> {
         let dissolved = output.as_ref().ok().and_then(|outcome| dissolved(&outcome.value));
         dissolved.map_or(Vec::new(), |group| group.group().members().map(|(id, _)| *id).collect())
     }

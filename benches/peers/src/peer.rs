@@ -1,4 +1,4 @@
-//! What every peer can do.
+//! What every peer can do. A peer is a system that is measured.
 
 /// A command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum Step {
         user: u64,
         group: u64,
     },
-    /// By the owner.
+    /// The owner, `by`, removes `user`.
     Kick {
         by: u64,
         group: u64,
@@ -28,9 +28,10 @@ pub enum Step {
     },
 }
 
-/// What is posted.
+/// The text of every message.
 pub(crate) const MESSAGE: &str = "hello";
 
+/// The kinds of signals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Join,
@@ -40,28 +41,30 @@ pub enum Kind {
     Message,
 }
 
-/// A signal, and to how many it goes.
+/// What the peers' signals are compared by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Told {
+pub struct SignalSummary {
     pub kind: Kind,
     pub from: u64,
+    /// How many users the signal goes to.
     pub recipients: u64,
 }
 
-/// What came of a command: its signals, or the code of its refusal.
-pub type Answer = Result<Vec<Told>, u16>;
+/// The result of a command: its signals, or the code of its refusal.
+pub type Answer = Result<Vec<SignalSummary>, u16>;
 
-/// A system that does the work. Its commands are what is measured; `answer` is not.
+/// A system that is measured. The time of a command is that of [`run`](Self::run) alone.
 pub trait Peer {
-    /// What a command returns: all that a server needs to reply and to deliver the signals. After
-    /// a dissolution it holds the recipients. Otherwise it may leave them in the group, which must
-    /// then be read before the next command.
+    /// What a command returns: all that a server needs to reply and to deliver the signals. After a
+    /// dissolution it holds the recipients. After other commands the server may have to read them
+    /// from the group, before the next command.
     type Output: Send + 'static;
 
-    /// Each command comes a millisecond after the one before.
+    /// Runs a command. Before that, the peer's clock advances by a millisecond.
     fn run(&mut self, step: Step) -> Self::Output;
 
-    /// How many times fewer commands it is measured with, because its commands take so long.
+    /// Divides the number of commands that this peer is measured with. More than 1 for a peer whose
+    /// commands take very long.
     fn one_in(&self) -> u64 {
         1
     }
@@ -73,31 +76,33 @@ pub trait Peer {
     fn snapshot(&mut self) {}
 
     /// Takes the output of each command after its time is measured. Returns an output that can be
-    /// freed now: the same, or an older one if the peer is measured with outputs alive.
+    /// freed now: the same one. If the peer is measured with outputs alive, an older one or none.
     fn keep(&mut self, output: Self::Output) -> Option<Self::Output> {
         Some(output)
     }
 
+    /// The output in the form that all peers share. Not measured.
     fn answer(output: &Self::Output) -> Answer;
 
-    /// Whom a dissolution ended the membership of, the owner among them, ascending.
-    fn gone(output: &Self::Output) -> Vec<u64>;
+    /// If the command dissolved a group: the members that it had, the owner included, in ascending
+    /// order. Otherwise empty.
+    fn dissolved_members(output: &Self::Output) -> Vec<u64>;
 
-    /// Whether freeing this takes long, so that a server would leave it to another thread.
+    /// Whether freeing this output takes long, so that a server would free it on another thread.
     fn is_large(_: &Self::Output) -> bool {
         false
     }
 
-    /// The members of a group, ascending; none if there is no group.
+    /// The members of a group, in ascending order. Empty if the group does not exist.
     fn members(&mut self, group: u64) -> Vec<u64>;
 
     /// How many entries the log of a group has.
     fn entries(&mut self, group: u64) -> u64;
 
-    /// The groups of a user, ascending.
+    /// The groups of a user, in ascending order.
     fn groups_of(&mut self, user: u64) -> Vec<u64>;
 
-    /// Many commands whose answers nobody looks at, in whatever way is fastest.
+    /// Runs many commands in the fastest way that the peer has. Their answers are not needed.
     fn fill(&mut self, steps: &mut dyn Iterator<Item = Step>) {
         for step in steps {
             let output = self.run(step);
@@ -105,6 +110,6 @@ pub trait Peer {
         }
     }
 
-    /// Does what was put off, while nobody waits.
+    /// Does the work that commands have postponed. Not measured.
     fn catch_up(&mut self) {}
 }

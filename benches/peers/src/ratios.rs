@@ -4,8 +4,8 @@ use crate::mix::Latencies;
 use crate::report::{Report, digits, grouped, head, line, of, time};
 use crate::rows::Row;
 
-/// A table of the ratios, and the target of each. A ratio is left out if this run did not measure
-/// what it needs.
+/// A table of the ratios, with the target of each. It leaves out a ratio if this run did not
+/// measure the figures for it.
 #[must_use]
 pub fn markdown(report: &Report) -> String {
     let ratios = mix(report).into_iter().chain(commands(report)).chain(dissolutions(report));
@@ -86,7 +86,7 @@ fn dissolutions(report: &Report) -> Vec<Ratio> {
 fn walk(report: &Report) -> Option<Ratio> {
     let each = report.walk?.ours.as_secs_f64() * 1e9 / report.members as f64;
     Some(Ratio {
-        what: format!("walk of {}, each", grouped(report.members)),
+        what: format!("walk over an audience of {}, per recipient", grouped(report.members)),
         measured: digits(each) + " ns",
         target: "≤ 5 ns",
     })

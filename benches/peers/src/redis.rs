@@ -1,4 +1,4 @@
-//! Redis: hashes, sets and lists, and a Lua script for each command, so that it is atomic and takes
+//! Redis, with hashes, sets and lists. Each command is a Lua script, so that it is atomic and takes
 //! one round trip.
 
 use std::time::Duration;
@@ -6,10 +6,12 @@ use std::time::Duration;
 use redis::{Commands, Connection, Pipeline, RedisError, Script};
 
 use crate::clock::{Clock, median};
-use crate::peer::{Answer, Kind, MESSAGE, Peer, Step, Told};
+use crate::peer::{Answer, Kind, MESSAGE, Peer, SignalSummary, Step};
 
-/// Keys: `g<group>` is the owner, `m<group>` the members with when each came, `l<group>` the log,
-/// `t<group>` who dissolved it, `u<user>` the groups of a user.
+// The keys in all scripts: `g<group>` is the owner of a group, `m<group>` its members and when each
+// joined, `l<group>` its log, `t<group>` the user who dissolved it, and `u<user>` the groups of a
+// user.
+
 const CREATE: &str = "
 local owner, group, now = ARGV[1], ARGV[2], ARGV[3]
 if redis.call('EXISTS', 'g' .. group, 't' .. group) > 0 then return {409} end
@@ -27,17 +29,17 @@ redis.call('SADD', 'u' .. user, group)
 return {200, redis.call('HLEN', 'm' .. group) - 1}
 ";
 
-/// `UNLINK` frees members and log in the background.
+/// `UNLINK` frees the members and the log in the background.
 const LEAVE: &str = "
 local user, group = ARGV[1], ARGV[2]
 local owner = redis.call('GET', 'g' .. group)
 if not owner then return {404} end
 if owner == user then
-  local gone = redis.call('HKEYS', 'm' .. group)
-  for _, member in ipairs(gone) do redis.call('SREM', 'u' .. member, group) end
+  local members = redis.call('HKEYS', 'm' .. group)
+  for _, member in ipairs(members) do redis.call('SREM', 'u' .. member, group) end
   redis.call('UNLINK', 'g' .. group, 'm' .. group, 'l' .. group)
   redis.call('SET', 't' .. group, owner)
-  return {200, #gone - 1, gone}
+  return {200, #members - 1, members}
 end
 if redis.call('HDEL', 'm' .. group, user) == 0 then return {400} end
 redis.call('SREM', 'u' .. user, group)
@@ -63,7 +65,7 @@ redis.call('RPUSH', 'l' .. group, now .. ':' .. author .. ':' .. message)
 return {200, redis.call('HLEN', 'm' .. group) - 1}
 ";
 
-/// Commands in one round trip, while a group is filled.
+/// How many commands [`Peer::fill`] sends in one round trip.
 const BATCH: usize = 1_000;
 
 pub struct Redis {
@@ -81,7 +83,7 @@ struct Scripts {
 }
 
 impl Scripts {
-    /// The script for a step, and its arguments but for the text.
+    /// The script for a step, and its arguments except the text of a message.
     fn of(&self, step: Step, now: u64) -> (&Script, [u64; 3]) {
         match step {
             Step::Create { owner, group } => (&self.create, [owner, group, now]),
@@ -93,22 +95,24 @@ impl Scripts {
     }
 }
 
-/// Why there is no Redis to measure.
+/// Why Redis cannot be measured.
 #[derive(Debug)]
 pub enum RedisUnusable {
-    /// It does not answer, or not as Redis does.
+    /// Redis does not answer, or answers with an error.
     Fails(RedisError),
-    /// Somebody keeps something in it.
+    /// The database has data, which a run would delete.
     NotEmpty,
-    /// The run was not given its address.
+    /// No address was given.
     NoAddress,
 }
 
 impl std::fmt::Display for RedisUnusable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            RedisUnusable::Fails(error) => write!(f, "it does not answer: {error}"),
-            RedisUnusable::NotEmpty => f.write_str("it is not empty, and would be emptied"),
+            RedisUnusable::Fails(error) => write!(f, "Redis cannot be used: {error}"),
+            RedisUnusable::NotEmpty => {
+                f.write_str("Redis is not empty, and a run would delete its data")
+            }
             RedisUnusable::NoAddress => f.write_str("REDIS_URL is not set"),
         }
     }
@@ -123,10 +127,10 @@ impl From<RedisError> for RedisUnusable {
 }
 
 impl Redis {
-    /// The Redis at `url`, which must be empty.
+    /// Connects to the Redis at `url`. Its database must be empty.
     ///
     /// # Errors
-    /// If there is no address, or it does not answer, or it is not empty.
+    /// If no address is given, or Redis does not answer, or its database is not empty.
     pub fn connect(url: Option<&str>) -> Result<Redis, RedisUnusable> {
         let url = url.ok_or(RedisUnusable::NoAddress)?;
         let mut connection = redis::Client::open(url)?.get_connection()?;
@@ -141,7 +145,7 @@ impl Redis {
         Ok(Redis { connection, scripts, now: 0 })
     }
 
-    /// The time of a bare `PING`, the median of many: what a round trip costs without any work.
+    /// The median time of a `PING`: that of a round trip without any work.
     pub fn ping(&mut self, clock: Clock) -> Duration {
         const PINGS: usize = 10_001;
         let ping = |_| {
@@ -152,7 +156,7 @@ impl Redis {
         median((0..PINGS).map(ping).collect())
     }
 
-    /// Memory for all that it holds, in bytes.
+    /// The memory that Redis uses, in bytes.
     pub fn used_memory(&mut self) -> u64 {
         let info: redis::InfoDict =
             redis::cmd("INFO").arg("memory").query(&mut self.connection).expect(FATAL);
@@ -160,22 +164,22 @@ impl Redis {
     }
 }
 
-/// What was measured is left behind in nobody's way.
+/// Deletes all data. It is ours, because `connect` accepts only an empty database.
 impl Drop for Redis {
     fn drop(&mut self) {
         let _ = redis::cmd("FLUSHDB").exec(&mut self.connection);
     }
 }
 
-/// What the script said of which step.
+/// A step, and the reply of its script.
 pub struct Done {
     step: Step,
     code: u16,
     recipients: u64,
-    gone: Vec<u64>,
+    dissolved_members: Vec<u64>,
 }
 
-const FATAL: &str = "Redis answers as its scripts do";
+const FATAL: &str = "Redis failed";
 
 impl Peer for Redis {
     type Output = Done;
@@ -194,29 +198,33 @@ impl Peer for Redis {
             step,
             code: answer.next().and_then(|v| redis::from_redis_value(v).ok()).expect(FATAL),
             recipients: answer.next().map_or(0, |v| redis::from_redis_value(v).expect(FATAL)),
-            gone: answer.next().map_or(Vec::new(), |v| redis::from_redis_value(v).expect(FATAL)),
+            dissolved_members: answer
+                .next()
+                .map_or(Vec::new(), |v| redis::from_redis_value(v).expect(FATAL)),
         }
     }
 
-    fn answer(Done { step, code, recipients, gone }: &Done) -> Answer {
+    fn answer(Done { step, code, recipients, dissolved_members }: &Done) -> Answer {
         if *code != 200 {
             return Err(*code);
         }
-        let told = |kind, from| Told { kind, from, recipients: *recipients };
+        let signal = |kind, from| SignalSummary { kind, from, recipients: *recipients };
         Ok(match *step {
             Step::Create { .. } => Vec::new(),
-            Step::Join { user, .. } => vec![told(Kind::Join, user)],
-            Step::Leave { user, .. } if gone.is_empty() => vec![told(Kind::Leave, user)],
-            Step::Leave { user, .. } => vec![told(Kind::Kick, user), told(Kind::Purge, user)],
-            Step::Kick { user, .. } => vec![told(Kind::Kick, user)],
-            Step::Post { author, .. } => vec![told(Kind::Message, author)],
+            Step::Join { user, .. } => vec![signal(Kind::Join, user)],
+            Step::Leave { user, .. } if dissolved_members.is_empty() => {
+                vec![signal(Kind::Leave, user)]
+            }
+            Step::Leave { user, .. } => vec![signal(Kind::Kick, user), signal(Kind::Purge, user)],
+            Step::Kick { user, .. } => vec![signal(Kind::Kick, user)],
+            Step::Post { author, .. } => vec![signal(Kind::Message, author)],
         })
     }
 
-    fn gone(output: &Done) -> Vec<u64> {
-        let mut gone = output.gone.clone();
-        gone.sort_unstable();
-        gone
+    fn dissolved_members(output: &Done) -> Vec<u64> {
+        let mut members = output.dissolved_members.clone();
+        members.sort_unstable();
+        members
     }
 
     fn members(&mut self, group: u64) -> Vec<u64> {
@@ -235,7 +243,7 @@ impl Peer for Redis {
         groups
     }
 
-    /// A thousand to a round trip.
+    /// Sends a thousand commands in a round trip.
     fn fill(&mut self, steps: &mut dyn Iterator<Item = Step>) {
         let mut steps = steps.peekable();
         while steps.peek().is_some() {

@@ -1,4 +1,4 @@
-//! The figures as Markdown.
+//! Writes the figures as Markdown.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -12,24 +12,24 @@ use crate::mix::{COMMANDS_PER_SNAPSHOT, Latencies, MS_PER_COMMAND};
 use crate::rows::Row;
 use crate::script::Scale;
 
-/// What was measured of each row, in the order of the table.
+/// The measured figures of each row, in the order of the table.
 pub type Table<T> = Vec<(Row, T)>;
 
-/// Everything that one run measured. A part that was left out is empty.
+/// Everything that one run measured. A part that the run left out is empty.
 #[derive(Debug, Clone)]
 pub struct Report {
     pub dissolutions: Table<Dissolutions>,
     pub members: u64,
     pub commands: Table<Commands>,
     pub walk: Option<Walk>,
-    /// The time of a bare `PING` of Redis.
+    /// The time of a `PING` on Redis, which does no work.
     pub ping: Option<Duration>,
     pub scale: Scale,
     pub mix: Table<Latencies>,
     pub memory: Table<Memory>,
 }
 
-/// Bytes that each case takes, in the order of [`Case::ALL`].
+/// The bytes of each case, in the order of [`Case::ALL`]. `None` where they could not be measured.
 pub type Memory = Vec<Option<f64>>;
 
 /// The figures of a row, if it was measured.
@@ -38,7 +38,7 @@ pub fn of<T>(table: &Table<T>, row: Row) -> Option<&T> {
     table.iter().find(|(measured, _)| *measured == row).map(|(_, figures)| figures)
 }
 
-/// Three digits and a unit.
+/// A time with a unit, with three significant digits.
 #[must_use]
 pub fn time(time: Duration) -> String {
     let ns = time.as_secs_f64() * 1e9;
@@ -50,13 +50,13 @@ pub fn time(time: Duration) -> String {
     }
 }
 
-/// Three digits.
+/// Three significant digits, or more if the whole part has more.
 pub(crate) fn digits(number: f64) -> String {
     let decimals = if number < 10.0 { 2 } else { usize::from(number < 100.0) };
     format!("{number:.decimals$}")
 }
 
-/// With the thousands apart.
+/// A number with commas: 1,000,000.
 #[must_use]
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -78,7 +78,7 @@ fn times(ratio: f64) -> String {
     if ratio < 1_000.0 { digits(ratio) } else { grouped(ratio.round() as u64) }
 }
 
-/// A line of a table.
+/// Adds a line of a table.
 pub(crate) fn line(out: &mut String, cells: impl IntoIterator<Item = String>) {
     for cell in cells {
         let _ = write!(out, "| {cell} ");
@@ -86,20 +86,20 @@ pub(crate) fn line(out: &mut String, cells: impl IntoIterator<Item = String>) {
     out.push_str("|\n");
 }
 
-/// The first two lines of a table.
+/// Adds the first two lines of a table: its column names.
 pub(crate) fn head(out: &mut String, cells: &[&str]) {
     line(out, cells.iter().map(ToString::to_string));
     line(out, cells.iter().map(|_| "---".to_string()));
 }
 
-/// The head of a table whose columns are the rows of others.
+/// Adds the head of a table that has a column for each [`Row`], instead of a line.
 fn transposed<T>(out: &mut String, first: &str, table: &Table<T>) {
     let titles = table.iter().map(|(row, _)| row.title());
     head(out, &std::iter::once(first).chain(titles).collect::<Vec<_>>());
 }
 
 impl Report {
-    /// What the rows mean, then tables, each under what it shows.
+    /// An explanation of the rows, then the tables. The text before a table says what it shows.
     #[must_use]
     pub fn markdown(&self) -> String {
         let mut out = String::new();
@@ -136,7 +136,10 @@ impl Report {
     }
 
     fn dissolutions(&self, out: &mut String) {
-        out.push_str("An owner leaves a group of n members with n messages (median):\n\n");
+        out.push_str(
+            "The owner leaves a group of n members with n messages, so the group is dissolved. \
+             Median time, and in brackets its ratio to the first column:\n\n",
+        );
         transposed(out, "n", &self.dissolutions);
         let Some(((first, base), _)) = self.dissolutions.split_first() else { return };
         for (place, (members, took)) in base.by_members.iter().enumerate() {
@@ -155,7 +158,7 @@ impl Report {
 
     fn commands(&self, out: &mut String) {
         let members = grouped(self.members);
-        let _ = writeln!(out, "Single commands in a group of {members} members (median):\n");
+        let _ = writeln!(out, "Single commands in a group of {members} members, median time:\n");
         head(out, &["", "leave", "join", "kick", "post"]);
         for (row, of) in &self.commands {
             let each = of.each().map(|(_, took)| time(took));
@@ -165,16 +168,17 @@ impl Report {
         if let Some(ping) = self.ping {
             let _ = writeln!(
                 out,
-                "A bare `PING` of Redis took {} (median). Each of its commands takes one such round \
-                 trip.\n",
+                "A `PING`, which does no work, took {} on Redis (median). This is the time of one \
+                 round trip. Each command on Redis takes one round trip too.\n",
                 time(ping),
             );
         }
         if let Some(Walk { ours, set }) = self.walk {
             let _ = writeln!(
                 out,
-                "A walk over an audience of {members}: {} ({} for each recipient), over a \
-                 `BTreeSet` of the same ids {}: {} times.\n",
+                "Iterating over an audience (the users a signal is for) of {members}: {}, or {} \
+                 for each recipient. Iterating over a `BTreeSet` of the same ids: {}. So the \
+                 audience takes {} times as long.\n",
                 time(ours),
                 time(ours.div_f64(self.members as f64)),
                 time(set),
@@ -187,8 +191,8 @@ impl Report {
         let Scale { groups, largest, commands } = self.scale;
         let _ = writeln!(
             out,
-            "{} commands over {} groups, the largest of {}, their sizes and their share of the \
-             commands by Zipf's law:\n",
+            "{} commands in {} groups. The largest group has {} members. The sizes of the groups, \
+             and their shares of the commands, follow Zipf's law:\n",
             grouped(commands),
             grouped(groups),
             grouped(largest),
@@ -209,21 +213,21 @@ impl Report {
         let mut notes = Vec::new();
         if of(&self.mix, Row::DisbandDefault).is_some() {
             notes.push(format!(
-                "The engine's clock advances {MS_PER_COMMAND} ms with each command, so that the \
-                 default quotas refuse none."
+                "The engine's clock advances {MS_PER_COMMAND} ms with each command. So the default \
+                 rate limits refuse no command."
             ));
         }
         if of(&self.mix, Row::DisbandOutcomes).is_some() {
             notes.push(
-                "Of the outcomes alive, the oldest is freed after each command: this counts in the \
-                 commands a second, not in the latencies."
+                "With 64 outcomes alive, the oldest is freed after each command. This time counts \
+                 in the commands a second, but not in the latencies."
                     .to_string(),
             );
         }
         if of(&self.mix, Row::DisbandSnapshot).is_some() {
             notes.push(format!(
-                "The snapshot is replaced every {} commands: freeing the old one counts in the \
-                 commands a second, not in the latencies.",
+                "The snapshot is replaced every {} commands. The time to free the old one counts \
+                 in the commands a second, but not in the latencies.",
                 grouped(COMMANDS_PER_SNAPSHOT as u64)
             ));
         }

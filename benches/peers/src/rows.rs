@@ -1,4 +1,4 @@
-//! The rows of the tables: who is measured, in which circumstances, and in which part of the report.
+//! The rows of the tables: which peer is measured under which conditions, and for which tables.
 
 use clap::ValueEnum;
 
@@ -8,20 +8,20 @@ use crate::peer::Peer;
 use crate::redis::{Redis, RedisUnusable};
 use crate::sqlite::Sqlite;
 
-/// A peer, and the circumstances in which it is measured.
+/// A peer (a system that is measured), and the conditions under which it is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Row {
-    /// disband without rate limits, sole owner of its state.
+    /// disband without rate limits. Nothing else shares its state.
     Disband,
     /// disband under `Config::default()`.
     DisbandDefault,
-    /// disband with the last outcomes alive.
+    /// disband, while its host keeps the outcomes of the last 64 commands.
     DisbandOutcomes,
-    /// disband with a snapshot alive.
+    /// disband, while its host keeps a snapshot.
     DisbandSnapshot,
-    /// An engine with std's collections.
+    /// An engine written by hand with std's collections.
     Handwritten,
-    /// The same, but each signal holds its recipients.
+    /// The same engine, but each signal holds a copy of its recipients' ids.
     HandwrittenCopying,
     /// SQLite in memory.
     Sqlite,
@@ -36,17 +36,17 @@ pub enum Part {
     Dissolutions,
     /// Single commands in a group of a million, and a walk over an audience.
     Commands,
-    /// A service at work.
+    /// A mix of commands, as in a service at work.
     Mix,
-    /// Bytes of memory.
+    /// Bytes of memory for a membership, and for a log entry.
     Memory,
 }
 
-/// Something that is measured of any peer.
+/// A measurement that works for every peer.
 pub trait Measure {
     type Figures;
 
-    /// Measures a peer that holds nothing yet.
+    /// Measures a peer that is empty.
     fn of<P: Peer>(&self, peer: P) -> Self::Figures;
 }
 
@@ -65,34 +65,35 @@ impl Row {
         }
     }
 
-    /// What the title does not say.
+    /// The conditions that the title does not state.
     #[must_use]
     pub const fn meaning(self) -> Option<&'static str> {
         match self {
             Row::Disband => Some(
-                "no rate limits and no departures remembered, as the other systems have none. \
-                 Nothing else shares its state.",
+                "`Config::default()`, but without rate limits and without a record of departures \
+                 (memberships that ended), because the other systems have none of these. Nothing \
+                 else shares its state.",
             ),
             Row::DisbandDefault => Some(
-                "rate limits, the last 16 departures of each group remembered, and limits on sizes. \
-                 Time passes so that no command is refused as too fast.",
+                "with rate limits, and with a record of the last 16 departures of each group. The \
+                 clock advances far enough between commands that none is refused as too fast.",
             ),
             Row::DisbandOutcomes => Some(
-                "as the first, but the host has not yet delivered the outcomes of the last 64 \
-                 commands, and keeps them.",
+                "like `disband`, but the host keeps the outcomes of the last 64 commands, \
+                 as if it had not delivered them yet.",
             ),
             Row::DisbandSnapshot => Some(
-                "as the first, but the host keeps a clone of the engine. For a dissolution and a \
-                 single command it is taken just before.",
+                "like `disband`, but the host keeps a clone of the engine. For dissolutions and \
+                 single commands, the clone is taken just before the command.",
             ),
             Row::Handwritten => Some(
-                "a signal does not hold its recipients: they must be read from the group before the \
-                 next command.",
+                "a signal does not hold its recipients. A server must read them from the group \
+                 before the next command.",
             ),
             Row::HandwrittenCopying => Some(
-                "a signal holds a copy of its recipients' ids, so it stays valid, as disband's do. \
-                 It runs a hundredth of the commands, because each in a large group copies as many \
-                 ids as the group has members.",
+                "a signal holds a copy of its recipients' ids, so it stays valid, as with disband. \
+                 This engine runs only a hundredth of the commands, because each command in a \
+                 large group copies the ids of all members.",
             ),
             Row::Sqlite | Row::Redis => None,
         }
@@ -101,7 +102,7 @@ impl Row {
     /// Makes the peer and measures it.
     ///
     /// # Errors
-    /// If the row is Redis, and `redis` is not the address of an empty one.
+    /// If the row is Redis, and `redis` is not the address of an empty Redis database.
     pub fn measure<M: Measure>(
         self,
         what: &M,
@@ -121,12 +122,13 @@ impl Row {
 }
 
 impl Part {
-    /// Who is measured in it, in the order of the table.
+    /// The rows of its table, in order.
     #[must_use]
     pub const fn rows(self) -> &'static [Row] {
         match self {
-            // Undelivered outcomes do not share what a dissolution changes. Both hand-written
-            // engines dissolve alike: neither copies the recipients.
+            // Two rows are left out, because they would repeat others. Outcomes that are alive
+            // share nothing that a dissolution changes. Both hand-written engines dissolve a group
+            // in the same way, without copying the recipients.
             Part::Dissolutions => &[
                 Row::Disband,
                 Row::DisbandDefault,

@@ -1,6 +1,6 @@
-//! Scripted work: what every peer is given to do.
+//! Scripted work: the commands that every peer runs.
 
-#![allow(clippy::disallowed_types, reason = "nothing here depends on their order")]
+#![allow(clippy::disallowed_types, reason = "no command depends on the order in a set")]
 
 use std::collections::HashSet;
 
@@ -9,7 +9,8 @@ use rand::{RngExt, SeedableRng};
 
 use crate::peer::Step;
 
-/// The steps that make a group: its owner, its members, and as many messages by them.
+/// The steps that create a group: the first of `members` creates it, the others join, and all of
+/// them in turn post `messages` messages.
 pub fn group(
     id: u64,
     members: impl Iterator<Item = u64> + Clone,
@@ -18,7 +19,7 @@ pub fn group(
     let mut others = members.clone();
     let owner = others.next().expect("a group has an owner");
     let authors =
-        members.cycle().take(usize::try_from(messages).expect("messages to iterate over"));
+        members.cycle().take(usize::try_from(messages).expect("the number fits in a usize"));
     std::iter::once(Step::Create { owner, group: id })
         .chain(others.map(move |user| Step::Join { user, group: id }))
         .chain(authors.map(move |author| Step::Post { author, group: id }))
@@ -28,26 +29,30 @@ pub fn group(
 #[derive(Debug, Clone, Copy)]
 pub struct Scale {
     pub groups: u64,
-    /// Members of the largest group; the k-th largest has a k-th of them.
+    /// Members of the largest group. The k-th largest group has a k-th of this number.
     pub largest: u64,
     pub commands: u64,
 }
 
-/// A service at work. Of 1,000 commands some 600 are posts, 180 joins, 149 leaves of a member and 1 of an
-/// owner, 40 kicks, 10 creations; 15 leaves come from somebody who is no member, and 5 name a group
-/// that does not exist. Which group a command is for follows Zipf's law with exponent 1, as the sizes
-/// of the groups do at the start: so the owner who leaves is mostly that of a large one. A group
-/// that was dissolved is followed by a new one, which starts with its owner alone.
+/// The commands of a service at work. Of 1,000 commands about 600 are posts, 180 joins, 149 leaves
+/// of plain members, 1 leave of an owner, 40 kicks and 10 creations. 15 are leaves by users who are
+/// not members, and 5 are leaves of a group that does not exist.
 ///
-/// The script keeps its own account of who is where, and so knows what to ask for.
+/// The sizes of the groups at the start follow Zipf's law with exponent 1, and so do their shares
+/// of the commands. So when an owner leaves, the group is mostly a large one. The same owner then
+/// creates a new group in place of the dissolved one, and is its only member at first.
+///
+/// The script records the members of each group, so no other command is refused.
 pub struct Mix {
     groups: Vec<Group>,
-    /// Users who were there from the start have even ids below twice this, who join later odd ones.
+    /// Of the ids below twice this number, users with even ids are members from the start. Users
+    /// with odd ids join or create groups later.
     users: u64,
-    /// Who came to which group later, and is still in it.
+    /// The memberships that began after the start, as (group, user). Those of dissolved groups
+    /// stay: the id of a group is not used again.
     joined: HashSet<(u64, u64)>,
     next_id: u64,
-    /// What follows from the last step.
+    /// After a dissolution, the creation of the new group: the next step.
     due: Option<Step>,
     rng: StdRng,
 }
@@ -59,16 +64,16 @@ struct Group {
 }
 
 /// No group has this id.
-const NOBODYS: u64 = 0;
+const NO_GROUP: u64 = 0;
 
 impl Mix {
-    /// The same for the same scale and seed.
+    /// The same scale and seed give the same commands.
     #[must_use]
     pub fn new(scale: Scale, seed: u64) -> Mix {
         let users = scale.largest;
         let groups = (1..=scale.groups).map(|rank| {
-            // Members lie a stride apart, and start elsewhere in each group: all users are in
-            // about as many groups.
+            // The members are `stride` users apart, and each group starts at another user. So all
+            // users are in about the same number of groups.
             let members = (scale.largest / rank).max(1);
             let start = rank.wrapping_mul(0x9e37_79b9) % users;
             let stride = users / members;
@@ -85,9 +90,9 @@ impl Mix {
         }
     }
 
-    /// The steps that make the groups as they are now.
+    /// The steps that create the groups as they are now.
     pub fn setup(&self) -> impl Iterator<Item = Step> {
-        self.groups.iter().flat_map(|it| group(it.id, it.members.iter().copied(), 0))
+        self.groups.iter().flat_map(|made| group(made.id, made.members.iter().copied(), 0))
     }
 
     /// How many memberships there are.
@@ -106,33 +111,33 @@ impl Mix {
         if let Some(step) = self.due.take() {
             return step;
         }
-        // The continuous form of Zipf's law with exponent 1: as many commands go to the ranks from
-        // 1 to 10 as to those from 10 to 100.
+        // Zipf's law with exponent 1, in its continuous form: the ranks from 1 to 10 get as many
+        // commands as the ranks from 10 to 100.
         let rank = (self.groups.len() as f64).powf(self.rng.random::<f64>()) as usize - 1;
         let user = self.rng.random_range(0..self.users) * 2 + 1;
-        let nobody = self.users * 2 + user;
-        let it = &mut self.groups[rank];
-        let (group, owner) = (it.id, it.members[0]);
-        let place = self.rng.random_range(0..it.members.len());
-        let member = it.members[place];
+        let non_member = self.users * 2 + user;
+        let chosen = &mut self.groups[rank];
+        let (group, owner) = (chosen.id, chosen.members[0]);
+        let place = self.rng.random_range(0..chosen.members.len());
+        let member = chosen.members[place];
         match self.rng.random_range(0..1_000) {
             0 => {
-                *it = Group { id: self.next_id, members: vec![owner] };
+                *chosen = Group { id: self.next_id, members: vec![owner] };
                 self.joined.insert((self.next_id, owner));
                 self.due = Some(Step::Create { owner, group: self.next_id });
                 self.next_id += 1;
                 Step::Leave { user: owner, group }
             }
-            die @ 1..190 if place > 0 => {
-                it.members.swap_remove(place);
+            roll @ 1..190 if place > 0 => {
+                chosen.members.swap_remove(place);
                 self.joined.remove(&(group, member));
-                match die {
+                match roll {
                     1..150 => Step::Leave { user: member, group },
                     _ => Step::Kick { by: owner, group, user: member },
                 }
             }
             190..370 if self.joined.insert((group, user)) => {
-                it.members.push(user);
+                chosen.members.push(user);
                 Step::Join { user, group }
             }
             370..380 => {
@@ -142,8 +147,8 @@ impl Mix {
                 self.groups.push(Group { id: group, members: vec![user] });
                 Step::Create { owner: user, group }
             }
-            380..395 => Step::Leave { user: nobody, group },
-            395..400 => Step::Leave { user: member, group: NOBODYS },
+            380..395 => Step::Leave { user: non_member, group },
+            395..400 => Step::Leave { user: member, group: NO_GROUP },
             _ => Step::Post { author: member, group },
         }
     }

@@ -1,9 +1,9 @@
-//! SQLite, in memory: foreign keys that cascade, an index for each way of asking, prepared
-//! statements, one transaction per command.
+//! SQLite in memory, with foreign keys that cascade, an index for each kind of query, prepared
+//! statements, and one transaction for each command.
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, params};
 
-use crate::peer::{Answer, Kind, MESSAGE, Peer, Step, Told};
+use crate::peer::{Answer, Kind, MESSAGE, Peer, SignalSummary, Step};
 
 const SCHEMA: &str = "
 PRAGMA journal_mode = MEMORY;
@@ -40,8 +40,8 @@ pub struct Sqlite {
 
 impl Default for Sqlite {
     fn default() -> Self {
-        let db = Connection::open_in_memory().expect("memory for a database");
-        db.execute_batch(SCHEMA).expect("a valid schema");
+        let db = Connection::open_in_memory().expect("a database in memory opens");
+        db.execute_batch(SCHEMA).expect("the schema is valid");
         db.set_prepared_statement_cache_capacity(64);
         Sqlite { db, now: 0 }
     }
@@ -59,17 +59,18 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
-/// The signals, and who was in the group if it was dissolved.
+/// The result of a command: its signals, and if it dissolved a group, the members that this had.
 #[derive(Default)]
 pub struct Done {
-    signals: Vec<Told>,
-    gone: Vec<u64>,
+    signals: Vec<SignalSummary>,
+    dissolved_members: Vec<u64>,
 }
 
 impl Done {
-    fn told(kind: Kind, from: i64, recipients: i64) -> Done {
+    fn signal(kind: Kind, from: i64, recipients: i64) -> Done {
         let (from, recipients) = (from.cast_unsigned(), recipients.cast_unsigned());
-        Done { signals: vec![Told { kind, from, recipients }], gone: Vec::new() }
+        let signals = vec![SignalSummary { kind, from, recipients }];
+        Done { signals, dissolved_members: Vec::new() }
     }
 }
 
@@ -123,7 +124,7 @@ impl Sqlite {
             return Err(Fault::Refused(409));
         }
         self.execute("UPDATE groups SET members = members + 1 WHERE id = ?", [group])?;
-        Ok(Done::told(Kind::Join, user, joined.members))
+        Ok(Done::signal(Kind::Join, user, joined.members))
     }
 
     fn leave(&self, user: i64, group: i64) -> Result<Done, Fault> {
@@ -132,7 +133,7 @@ impl Sqlite {
             return self.dissolve(user, group);
         }
         self.remove(user, group)?;
-        Ok(Done::told(Kind::Leave, user, left.members - 1))
+        Ok(Done::signal(Kind::Leave, user, left.members - 1))
     }
 
     fn kick(&self, by: i64, group: i64, user: i64) -> Result<Done, Fault> {
@@ -144,7 +145,7 @@ impl Sqlite {
             return Err(Fault::Refused(403));
         }
         self.remove(user, group)?;
-        Ok(Done::told(Kind::Kick, user, left.members))
+        Ok(Done::signal(Kind::Kick, user, left.members))
     }
 
     fn remove(&self, user: i64, group: i64) -> Result<(), Fault> {
@@ -166,19 +167,20 @@ impl Sqlite {
             params![group, posted_to.next_seq, self.now, author, MESSAGE],
         )?;
         self.execute("UPDATE groups SET next_seq = next_seq + 1 WHERE id = ?", [group])?;
-        Ok(Done::told(Kind::Message, author, posted_to.members - 1))
+        Ok(Done::signal(Kind::Message, author, posted_to.members - 1))
     }
 
     fn dissolve(&self, owner: i64, group: i64) -> Result<Done, Fault> {
-        let gone = self.ids("SELECT user_id FROM members WHERE group_id = ?", group)?;
+        let dissolved_members =
+            self.ids("SELECT user_id FROM members WHERE group_id = ?", group)?;
         self.execute("DELETE FROM groups WHERE id = ?", [group])?;
         self.execute("INSERT INTO tombstones VALUES (?, ?)", [group, owner])?;
-        let (from, recipients) = (owner.cast_unsigned(), gone.len() as u64 - 1);
+        let (from, recipients) = (owner.cast_unsigned(), dissolved_members.len() as u64 - 1);
         let signals = vec![
-            Told { kind: Kind::Kick, from, recipients },
-            Told { kind: Kind::Purge, from, recipients },
+            SignalSummary { kind: Kind::Kick, from, recipients },
+            SignalSummary { kind: Kind::Purge, from, recipients },
         ];
-        Ok(Done { signals, gone })
+        Ok(Done { signals, dissolved_members })
     }
 
     fn ids(&self, sql: &str, of: i64) -> Result<Vec<u64>, rusqlite::Error> {
@@ -199,7 +201,7 @@ impl Sqlite {
     }
 }
 
-const FATAL: &str = "the database does what it was built for";
+const FATAL: &str = "SQLite failed";
 
 impl Peer for Sqlite {
     type Output = Result<Done, u16>;
@@ -207,7 +209,7 @@ impl Peer for Sqlite {
     fn run(&mut self, step: Step) -> Self::Output {
         self.now += 1;
         self.execute("BEGIN", []).expect(FATAL);
-        // No command writes before its last guard, so a refused one has nothing to roll back.
+        // A refused command has written nothing, so there is nothing to roll back.
         let done = self.command(step);
         self.execute("COMMIT", []).expect(FATAL);
         done.map_err(|fault| match fault {
@@ -220,8 +222,8 @@ impl Peer for Sqlite {
         output.as_ref().map(|done| done.signals.clone()).map_err(|code| *code)
     }
 
-    fn gone(output: &Self::Output) -> Vec<u64> {
-        output.as_ref().map_or(Vec::new(), |done| done.gone.clone())
+    fn dissolved_members(output: &Self::Output) -> Vec<u64> {
+        output.as_ref().map_or(Vec::new(), |done| done.dissolved_members.clone())
     }
 
     fn members(&mut self, group: u64) -> Vec<u64> {
@@ -246,7 +248,7 @@ impl Peer for Sqlite {
         .expect(FATAL)
     }
 
-    /// In one transaction.
+    /// Runs all steps in one transaction.
     fn fill(&mut self, steps: &mut dyn Iterator<Item = Step>) {
         self.execute("BEGIN", []).expect(FATAL);
         for step in steps {
