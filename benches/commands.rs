@@ -66,7 +66,7 @@ fn commands(criterion: &mut Criterion) {
         let mut engine = unlimited();
         create_group(&mut engine, GROUP, members);
         let options = GroupOptions { keep_entries: Some(KEPT), ..GroupOptions::default() };
-        let _ = engine.set_options(OWNER, GROUP, options, NOW).unwrap();
+        engine.set_options(OWNER, GROUP, options, NOW).unwrap().ignore_signals();
         // A third of the members, at most 10,000. In the largest group these are so many that the
         // processor's caches do not hold the data of all of them.
         let users: Vec<u64> = scattered(members).step_by(3).take(10_000).collect();

@@ -15,9 +15,9 @@ const PAGE: u64 = 50;
 /// retention.
 fn logged(options: GroupOptions) -> Engine<u64, u64> {
     let mut engine = unlimited();
-    let _ = engine.create_with(OWNER, GROUP, options, Timestamp(0)).unwrap();
+    engine.create_with(OWNER, GROUP, options, Timestamp(0)).unwrap().ignore_signals();
     for at in 0..ENTRIES {
-        let _ = engine.post(OWNER, GROUP, "hello", Timestamp(at)).unwrap();
+        engine.post(OWNER, GROUP, "hello", Timestamp(at)).unwrap().ignore_signals();
     }
     engine
 }

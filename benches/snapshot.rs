@@ -21,9 +21,9 @@ fn engine(memberships: u64) -> Engine<u64, u64> {
     let mut engine = unlimited();
     for group in 0..groups {
         let user = |nth| (group + nth * groups / EACH) % groups;
-        let _ = engine.create(user(0), group, NOW).unwrap();
+        engine.create(user(0), group, NOW).unwrap().ignore_signals();
         for nth in 1..EACH {
-            let _ = engine.join(user(nth), group, NOW).unwrap();
+            engine.join(user(nth), group, NOW).unwrap().ignore_signals();
         }
     }
     engine

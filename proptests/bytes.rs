@@ -182,7 +182,7 @@ pub fn commands(bytes: &[u8], mut on_result: impl FnMut(&EngineResult)) {
             }
             5 => {
                 let Some((command, now)) = script.step() else { break };
-                let (kind, actor, group) = (command.kind(), command.actor(), command.group());
+                let (kind, actor, group) = (command.operation(), command.actor(), command.group());
                 let result = engine.charge(kind, actor, group, now);
                 assert_eq!(result, model.charge(kind, *actor, group.copied(), now));
             }
@@ -263,7 +263,7 @@ impl<'a> Script<'a> {
 
     fn quota(&mut self) -> Option<Quota> {
         if self.below(2)? == 0 {
-            return Some(Quota::UNLIMITED);
+            return Some(Quota::Unlimited);
         }
         let cells = NonZeroU32::MIN.saturating_add(self.below(3)?.try_into().ok()?);
         let per_ms = NonZeroU64::MIN.saturating_add(self.below(256)? * 8);
@@ -448,7 +448,7 @@ impl<'a> Script<'a> {
             let quotas = &config.quotas;
             let quota = if operation == "leave" { quotas.leave } else { quotas.join };
             // An operation without a limit has no cells. A few snapshots break that rule.
-            if quota == Quota::UNLIMITED && self.below(32)? != 31 {
+            if quota == Quota::Unlimited && self.below(32)? != 31 {
                 continue;
             }
             for user in self.ascending(0, 2)? {

@@ -36,7 +36,7 @@ proptest! {
     fn charging_for_a_refused_command_gives_the_same_state(config in config(), steps in steps(60)) {
         run(config, &steps, |before, (command, now), result, after| {
             let mut charged = before.clone();
-            let (kind, actor, group) = (command.kind(), command.actor(), command.group());
+            let (kind, actor, group) = (command.operation(), command.actor(), command.group());
             let charge = charged.charge(kind, actor, group, *now);
             match result {
                 Err(Refusal::TooFast { retry_at }) => {
@@ -562,11 +562,11 @@ proptest! {
         for ((id, user), Mute { by, until }) in muted {
             let mut engine = engine.clone();
             let owner = *engine.group(&id).unwrap().owner();
-            let _ = engine.set_options(owner, id, GroupOptions::default(), now).unwrap();
+            engine.set_options(owner, id, GroupOptions::default(), now).unwrap().ignore_signals();
             if user != owner {
                 let _ = engine.leave(user, id, now);
                 let _ = engine.unban(owner, id, user, now);
-                let _ = engine.add(owner, id, user, now).unwrap();
+                engine.add(owner, id, user, now).unwrap().ignore_signals();
             }
             let refusal = Refusal::Muted { by, until };
             prop_assert_eq!(engine.post(user, id, "m", now).map(drop), Err(refusal));
@@ -742,7 +742,7 @@ fn assert_same(config: Config, turns: &[Turn]) {
             }
             Turn::Charge(command, at) => {
                 now = *at;
-                let (kind, actor, group) = (command.kind(), command.actor(), command.group());
+                let (kind, actor, group) = (command.operation(), command.actor(), command.group());
                 let result = engine.charge(kind, actor, group, now);
                 assert_eq!(result, model.charge(kind, *actor, group.copied(), now));
             }

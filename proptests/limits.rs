@@ -25,7 +25,7 @@ fn rates() -> impl Strategy<Value = Rate> {
 fn engine(rate: Rate) -> Engine {
     let quotas = Quotas { leave: Quota::Limited(rate), ..Quotas::UNLIMITED };
     let mut engine = Engine::new(Config { quotas, ..Config::default() });
-    let _ = engine.create(UserId(0), GROUP, Timestamp(0)).unwrap();
+    engine.create(UserId(0), GROUP, Timestamp(0)).unwrap().ignore_signals();
     engine
 }
 
@@ -155,7 +155,7 @@ proptest! {
         prop_assert_eq!(attempt(&mut limited, now), full);
 
         // Without a limit nothing is charged, so the allowance is full when the limit is set again.
-        set_quotas(&mut engine, Quotas { leave: Quota::UNLIMITED, ..old });
+        set_quotas(&mut engine, Quotas { leave: Quota::Unlimited, ..old });
         for _ in 0..sends {
             prop_assert_eq!(attempt(&mut engine, now), Ok(()));
         }

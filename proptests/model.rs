@@ -125,7 +125,7 @@ impl Model {
     }
 
     pub fn apply(&mut self, command: Command<UserId, GroupId>, now: Timestamp) -> Answer {
-        self.spend(command.kind(), *command.actor(), command.group().copied(), now)?;
+        self.spend(command.operation(), *command.actor(), command.group().copied(), now)?;
         self.execute(command, now)
     }
 

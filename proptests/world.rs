@@ -26,7 +26,7 @@ pub fn group() -> impl Strategy<Value = GroupId> {
 
 pub fn quota() -> impl Strategy<Value = Quota> {
     prop_oneof![
-        2 => Just(Quota::UNLIMITED),
+        2 => Just(Quota::Unlimited),
         1 => (1..4u32, 1..2_000u64, 1..5u32).prop_map(|(cells, per_ms, burst)| {
             Quota::Limited(Rate {
                 cells: NonZeroU32::new(cells).unwrap(),
@@ -291,7 +291,7 @@ pub fn run_turn(engine: &mut Engine, turn: &Turn) -> Option<EngineResult> {
     match turn {
         Turn::Command(command, now) => return Some(engine.apply(command.clone(), *now)),
         Turn::Charge(command, now) => {
-            let _ = engine.charge(command.kind(), command.actor(), command.group(), *now);
+            let _ = engine.charge(command.operation(), command.actor(), command.group(), *now);
         }
         Turn::Change(change) => {
             let _ = engine.set_config(change.new_config(*engine.config()));

@@ -1,6 +1,8 @@
-//! Whom a signal is for.
+//! Audiences: the users that a signal is for.
 
+use std::borrow::Borrow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::iter::FusedIterator;
 
 use serde::de::{self, Deserializer};
@@ -10,13 +12,15 @@ use crate::id::{Id, Stint};
 use crate::map::Map;
 use crate::map::MapIter;
 
-/// The users a signal is for: a group's members as they stood, less at most one and plus at most one.
-/// In a [quiet](crate::Announce::Staff) group, some signals are for the owner and the admins instead
-/// of the members.
+/// The users that a signal is for: the members of a group at that moment, without at most one and
+/// with at most one more. For some signals of a [quiet](crate::Announce::Staff) group it is the owner
+/// and the admins instead of all members.
 ///
-/// It shares them with the group, so taking or cloning it is O(1) however many there are (two ids
-/// are cloned at most), and nothing that happens later changes it. While it lives, the next change
-/// to the group's members copies O(log n) of them.
+/// An audience shares the members with the group. So making or cloning one is O(1) for a group of
+/// any size, and clones at most two ids. Later changes of the group do not change it. While an
+/// audience is alive, the next change of the group's members copies O(log n) of them.
+///
+/// [`Signal`](crate::Signal) and [`Outcome::deliveries`](crate::Outcome::deliveries) have examples.
 #[derive(Clone)]
 pub struct Audience<U> {
     members: Map<U, Stint>,
@@ -30,39 +34,56 @@ impl<U: Id> Audience<U> {
         Audience { members, less: None, plus: None }
     }
 
-    /// The same without `user`, who is one of the members.
+    /// The same without `user`, who must be one of the members.
     pub(crate) fn without(self, user: U) -> Self {
         Audience { less: Some(user), ..self }
     }
 
-    /// The same and `user`, who is none of the members.
+    /// The same with `user`, who must not be one of the members.
     pub(crate) fn with(self, user: U) -> Self {
         Audience { plus: Some(user), ..self }
     }
 
-    /// How many users. O(1).
+    /// How many users there are. O(1). [`contains`](Self::contains) has an example.
     #[must_use]
     pub fn len(&self) -> usize {
         let left = self.members.len().saturating_sub(usize::from(self.less.is_some()));
         left.saturating_add(usize::from(self.plus.is_some()))
     }
 
-    /// Whether there is nobody. O(1).
+    /// Whether there are no users. O(1). [`contains`](Self::contains) has an example.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether `user` is one of them. O(log n).
+    /// Whether the audience contains `user`. O(log n).
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, Timestamp};
+    ///
+    /// let mut engine = Engine::<String, u32>::default();
+    /// let now = Timestamp(0);
+    /// engine.create("alice".into(), 7, now)?.ignore_signals();
+    /// let joined = engine.join("bob".into(), 7, now)?;
+    ///
+    /// let audience = &joined.signals[0].audience;
+    /// assert!(audience.contains("alice") && !audience.contains("bob"));
+    /// assert_eq!((audience.len(), audience.is_empty()), (1, false));
+    /// # Ok::<(), disband::Refusal<String, u32>>(())
+    /// ```
     #[must_use]
-    pub fn contains(&self, user: &U) -> bool {
-        if self.plus.as_ref() == Some(user) {
-            return true;
-        }
-        self.less.as_ref() != Some(user) && self.members.contains(user)
+    pub fn contains<Q: Ord + ?Sized>(&self, user: &Q) -> bool
+    where
+        U: Borrow<Q>,
+    {
+        let is = |one: &Option<U>| one.as_ref().is_some_and(|one| one.borrow() == user);
+        is(&self.plus) || (!is(&self.less) && self.members.contains(user))
     }
 
     /// The users, in ascending order. O(1) to begin; a step is O(1), amortised.
+    /// [`Signal`](crate::Signal) has an example.
     #[must_use]
     pub fn iter(&self) -> Recipients<'_, U> {
         Recipients {
@@ -85,7 +106,7 @@ impl<'a, U: Id> IntoIterator for &'a Audience<U> {
     }
 }
 
-/// Two audiences are equal if they are the same users.
+/// Two audiences are equal if they have the same users. O(n).
 impl<U: Id> PartialEq for Audience<U> {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len() && self.iter().eq(other)
@@ -94,20 +115,28 @@ impl<U: Id> PartialEq for Audience<U> {
 
 impl<U: Id> Eq for Audience<U> {}
 
+/// Hashes every user. O(n).
+impl<U: Id + Hash> Hash for Audience<U> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_usize(self.len());
+        self.iter().for_each(|user| user.hash(state));
+    }
+}
+
 impl<U: Id> fmt::Debug for Audience<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self).finish()
     }
 }
 
-/// The users, in ascending order.
+/// Writes the users in ascending order.
 impl<U: Id + Serialize> Serialize for Audience<U> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self)
     }
 }
 
-/// It stands by itself: the stints of its users are not among what was written.
+/// Reads users in strictly ascending order. The members' stints were not written, so they are 0.
 impl<'de, U: Id + Deserialize<'de>> Deserialize<'de> for Audience<U> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let users = Vec::<U>::deserialize(deserializer)?;
@@ -123,9 +152,9 @@ impl<'de, U: Id + Deserialize<'de>> Deserialize<'de> for Audience<U> {
 pub struct Recipients<'a, U> {
     members: MapIter<'a, U, Stint>,
     less: Option<&'a U>,
-    /// The one who is no member, until their place is reached.
+    /// The user who is not a member, until they are returned.
     plus: Option<&'a U>,
-    /// A member already taken from the walk, to be returned after `plus`.
+    /// A member already taken from `members`, to be returned after `plus`.
     front: Option<&'a U>,
     /// The same at the other end: a member to be returned after `plus` when walking backwards.
     back: Option<&'a U>,
@@ -156,7 +185,7 @@ impl<'a, U: Ord> Iterator for Recipients<'a, U> {
         (self.left, Some(self.left))
     }
 
-    /// What `for_each` and `sum` use: leaf by leaf.
+    /// `for_each` and `sum` use this. It walks leaf by leaf, which is faster than `next`.
     fn fold<B, F: FnMut(B, Self::Item) -> B>(self, start: B, mut with: F) -> B {
         let Recipients { members, less, plus, front, back, .. } = self;
         let members = members.map(|(user, _)| user).filter(|user| less != Some(*user));

@@ -1,4 +1,4 @@
-//! Who decides over whom: kicks, bans, mutes, ranks, and who owns a group.
+//! The commands of admins and owners: kicks, bans, mutes, ranks, options, and transfers.
 
 use crate::audience::Audience;
 use crate::group::{Group, Member, PastMember};
@@ -117,7 +117,7 @@ impl<U: Id, G: Id> State<U, G> {
         let (at, ranked, acting) = self.acting(&by, &group, Rank::Owner, now)?;
         let target = outranked(ranked, &by, acting, &user)?;
         if rank >= Rank::Owner {
-            // Nobody hands out their own rank: there is one owner, and `transfer` changes it.
+            // There is one owner; only `transfer` changes who it is.
             return Err(Refusal::Outranked);
         }
         let target = target.map_err(Refusal::TargetNotMember)?;
@@ -170,7 +170,7 @@ impl<U: Id, G: Id> State<U, G> {
         Ok(Outcome { value: (), signals: Vec::new() })
     }
 
-    /// Ends the membership of `target`, who is `user`, by the will of `by`, and tells them too.
+    /// Ends the membership `target` of `user`, whom `by` kicks. The audience includes `user`.
     fn expel(
         &mut self,
         at: &Spot,
@@ -181,13 +181,13 @@ impl<U: Id, G: Id> State<U, G> {
         now: Timestamp,
     ) -> Result<Signal<U, G>, Refusal<U, G>> {
         let past = PastMember { user: user.clone(), at: now, kicked_by: Some(by.clone()) };
-        let (version, hearers) = self.end_stint(at, target, past)?;
-        let hearers = Audience::all(hearers).with(user.clone());
+        let (version, audience) = self.end_stint(at, target, past)?;
+        let audience = Audience::all(audience).with(user.clone());
         let event = Event::MemberKick { by: by.clone() };
-        Ok(self.signal(group, (by, user), version, event, hearers))
+        Ok(self.signal(group, (by, user), version, event, audience))
     }
 
-    /// Whether a limit allows a sanction on `user` (413).
+    /// Refuses (413) if the limit does not allow a sanction on `user`.
     fn room_for_sanction(
         &self,
         limit: Limit,
@@ -199,7 +199,7 @@ impl<U: Id, G: Id> State<U, G> {
     }
 }
 
-/// A ban or a mute, if it is not over already (409).
+/// Makes a ban or a mute. Refuses one that is not in force at `now` (409).
 fn sanction<U: Id, G>(
     by: &U,
     until: Option<Timestamp>,
@@ -209,7 +209,8 @@ fn sanction<U: Id, G>(
     if sanction.holds(now) { Ok(sanction) } else { Err(Refusal::AlreadyExpired) }
 }
 
-/// The one acted upon, or why they are no member; refused unless they are of strictly lower rank.
+/// The user acted upon: the member, or why they are not a member. Refuses (403) if they are `by`, or
+/// have the same or a higher rank.
 fn outranked<U: Id, G>(
     group: &Group<U>,
     by: &U,

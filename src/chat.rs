@@ -1,5 +1,6 @@
-//! What is said in a group, taken back, and read again.
+//! The commands that post, edit and erase messages, and reading a log.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use crate::audience::Audience;
@@ -37,7 +38,7 @@ impl<U: Id, G: Id> State<U, G> {
         self.message_bytes = self.message_bytes.saturating_sub(dropped.bytes);
 
         let event = Event::MessagePost { seq: posted.seq, at: posted.at, message };
-        let signal = self.tell_others(&at, group, author, event)?;
+        let signal = self.message_signal(&at, group, author, event)?;
         Ok(Outcome { value: posted.seq, signals: vec![signal] })
     }
 
@@ -67,7 +68,7 @@ impl<U: Id, G: Id> State<U, G> {
         let change = Change::Edited(edited_at);
         self.group_mut(&at)?.rewrite(seq, message.clone(), change);
         let event = Event::MessageEdit { seq, at: edited_at, message };
-        let signal = self.tell_others(&at, group, author, event)?;
+        let signal = self.message_signal(&at, group, author, event)?;
         Ok(Outcome { value: (), signals: vec![signal] })
     }
 
@@ -84,7 +85,7 @@ impl<U: Id, G: Id> State<U, G> {
             if acting.rank == Rank::Member {
                 return Err(Refusal::NotAuthor);
             }
-            // An author who is no member any more has no rank.
+            // An author who is not a member any more has no rank.
             if erased_in.rank(&entry.author) >= Some(acting.rank) {
                 return Err(Refusal::Outranked);
             }
@@ -94,22 +95,26 @@ impl<U: Id, G: Id> State<U, G> {
 
         self.message_bytes = self.message_bytes.saturating_sub(bytes);
         self.group_mut(&at)?.rewrite(seq, Arc::default(), Change::Erased(by.clone()));
-        let signal = self.tell_others(&at, group, by, Event::MessageErase { seq })?;
+        let signal = self.message_signal(&at, group, by, Event::MessageErase { seq })?;
         Ok(Outcome { value: (), signals: vec![signal] })
     }
 
-    pub(crate) fn history(
+    pub(crate) fn history<Q: Ord + ?Sized, R: Ord + ?Sized>(
         &self,
-        reader: &U,
-        group: &G,
+        reader: &Q,
+        group: &R,
         page: Page,
         now: Timestamp,
-    ) -> Result<History<'_, U>, Refusal<U, G>> {
+    ) -> Result<History<'_, U>, Refusal<U, G>>
+    where
+        U: Borrow<Q>,
+        G: Borrow<R>,
+    {
         let (_, read, member) = self.acting(reader, group, Rank::Member, now)?;
         Ok(read.history(member.stint, page, now))
     }
 
-    /// Whether the limits allow one more entry in a log (413).
+    /// Refuses (413) if the limits do not allow one more entry in a log.
     fn room_for_entry(
         &self,
         posted_to: &Group<U>,
@@ -119,8 +124,8 @@ impl<U: Id, G: Id> State<U, G> {
     ) -> Result<(), Refusal<U, G>> {
         let bytes = message.len() as u64;
         self.within(Limit::MessageBytes, 0, bytes)?;
-        // What is past its retention makes room, but counting it takes a search, and finding what
-        // this post will drop takes more: not unless it may matter.
+        // Entries past their retention do not count. Counting them takes a search, and finding what
+        // this post will drop takes a clone, so both are done only if they can matter.
         if self.one_more(Limit::EntriesPerGroup, posted_to.log_len()).is_err() {
             let live = posted_to.live_entries(now);
             let kept = posted_to.options().keep_entries.unwrap_or(u64::MAX);
@@ -136,9 +141,9 @@ impl<U: Id, G: Id> State<U, G> {
         Ok(())
     }
 
-    /// The signal of what a member did to a message: it goes to the other members, and does not
-    /// count in the group's version.
-    fn tell_others(
+    /// Makes a signal about a message, for the other members. It does not increase the group's
+    /// version.
+    fn message_signal(
         &mut self,
         at: &Spot,
         group: G,
@@ -152,7 +157,7 @@ impl<U: Id, G: Id> State<U, G> {
     }
 }
 
-/// The entry `seq`, if the member may read it (404).
+/// The entry `seq`. Refuses (404) if there is none, or the member may not read it.
 fn readable<U: Id, G>(
     group: &Group<U>,
     member: Member,
@@ -162,7 +167,7 @@ fn readable<U: Id, G>(
     group.entry(member.stint, seq, now).ok_or(Refusal::NoSuchEntry)
 }
 
-/// A user who is muted may not speak (403).
+/// Refuses (403) a user who is muted.
 fn not_muted<U: Id, G>(group: &Group<U>, user: &U, now: Timestamp) -> Result<(), Refusal<U, G>> {
     match group.mute(user, now) {
         Some(mute) => Err(Refusal::Muted { by: mute.by.clone(), until: mute.until }),
@@ -170,7 +175,7 @@ fn not_muted<U: Id, G>(group: &Group<U>, user: &U, now: Timestamp) -> Result<(),
     }
 }
 
-/// What was erased stays so (409).
+/// Refuses (409) an entry that was erased.
 fn not_erased<U, G>(entry: &Entry<U>) -> Result<(), Refusal<U, G>> {
     if entry.erased_by().is_some() { Err(Refusal::AlreadyErased) } else { Ok(()) }
 }

@@ -1,11 +1,12 @@
-//! Every invariant of the state, in one function.
+//! Verification of every invariant of an engine.
 
 use crate::engine::Engine;
 use crate::group::Group;
 use crate::id::{Id, Stint};
 
-/// An invariant that does not hold: a bug, or a state that was tampered with.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// An invariant that does not hold. In a snapshot it means that the data is damaged or was tampered
+/// with; in a running engine it is a bug of this crate.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Violation<U, G> {
     /// A group's owner is not among its members.
@@ -14,94 +15,100 @@ pub enum Violation<U, G> {
         /// The group.
         group: G,
     },
-    /// A membership's stint was not handed out yet, or twice.
-    #[error("the stint of {user:?} in {group:?} is not a stint of their own")]
+    /// A membership has a stint that the engine has not given out, or that another membership has.
+    #[error("the stint of {user:?} in {group:?} was never given out, or is used twice")]
     Stint {
         /// The group.
         group: G,
         /// The member.
         user: U,
     },
-    /// A group remembers more departures than it may, or two of one user.
-    #[error("the departures of {group:?} are too many, or not one per user")]
+    /// A group remembers too many departures, or two of one user.
+    #[error("{group:?} remembers too many departures, or two of one user")]
     Departures {
         /// The group.
         group: G,
     },
-    /// An admin is not a member, or not under that stint, or the owner; or the staff differs from the
-    /// owner and the admins.
-    #[error("an admin of {group:?} is no member of it under that stint, or its owner")]
+    /// An admin is not a member with that stint, or is the owner; or the staff are not the owner and
+    /// the admins.
+    #[error("an admin of {group:?} is not a member with that stint, or is the owner")]
     Admins {
         /// The group.
         group: G,
     },
-    /// A member is banned, or the bans and the order of their cleaning disagree.
+    /// A member is banned, or the order in which bans are cleaned does not match the bans.
     #[error("a member of {group:?} is banned, or the order of its bans is wrong")]
     Bans {
         /// The group.
         group: G,
     },
-    /// The mutes and the order of their cleaning disagree.
+    /// The order in which mutes are cleaned does not match the mutes.
     #[error("the order of the mutes of {group:?} is wrong")]
     Mutes {
         /// The group.
         group: G,
     },
-    /// A group's log is out of order, its bytes are counted wrong, or it holds an erased text.
+    /// A group's log is out of order, its bytes are counted wrong, or an erased entry has a text.
     #[error("the log of {group:?} is out of order")]
     Log {
         /// The group.
         group: G,
     },
-    /// A living group has a tombstone.
-    #[error("{group:?} lives and has a tombstone")]
+    /// There is a group and a tombstone with the same id.
+    #[error("there is a group {group:?} and a tombstone of it")]
     Undead {
         /// The group.
         group: G,
     },
     /// A membership is missing from the index.
-    #[error("the index does not know that {user:?} is in {group:?}")]
+    #[error("the membership of {user:?} in {group:?} is missing from the index")]
     NotIndexed {
         /// The group.
         group: G,
         /// The member.
         user: U,
     },
-    /// The index holds entries that are neither memberships nor counted as stale.
-    #[error("the index counts its entries wrong")]
+    /// The index has wrong counts, or entries that are neither memberships nor stale.
+    #[error("the index has wrong counts")]
     Index,
-    /// The tombstones and the order of their cleaning disagree.
-    #[error("the tombstones and the order of their cleaning disagree")]
+    /// The order in which tombstones are cleaned does not match the tombstones.
+    #[error("the order of the tombstones is wrong")]
     Tombstones,
-    /// The rate cells and the order of their eviction disagree.
-    #[error("the rate cells and the order of their eviction disagree")]
+    /// The order in which rate cells are evicted does not match the cells.
+    #[error("the order of the rate cells is wrong")]
     Cells,
-    /// The entries in all logs, or the bytes of their messages, are counted wrong.
+    /// The entries of all logs, or the bytes of their messages, are counted wrong.
     #[error("the log entries or their bytes are counted wrong")]
     Entries,
-    /// The tree of a group's members or admins is out of order.
-    #[error("the tree of the members or admins of {group:?} is out of order")]
+    /// The map of a group's members, admins or staff is out of order.
+    #[error("the map of the members, admins or staff of {group:?} is out of order")]
     Members {
         /// The group.
         group: G,
     },
-    /// The tree of all groups is out of order.
-    #[error("the tree of all groups is out of order")]
+    /// The map of all groups is out of order.
+    #[error("the map of all groups is out of order")]
     Groups,
 }
 
 impl<U: Id, G: Id> Engine<U, G> {
-    /// Verifies every invariant of the state. It walks all of it, so no command calls it.
-    /// O(memberships · log N + entries).
+    /// Verifies every invariant of the engine: for tests. No command calls it, because it walks the
+    /// whole state: O(memberships · log N + entries).
     ///
     /// # Errors
-    /// The first violation found: a bug in this crate.
+    /// The first violation found, which is a bug in this crate.
+    ///
+    /// # Examples
+    /// ```
+    /// let engine = disband::Engine::<u64, u64>::default();
+    /// assert_eq!(engine.check(), Ok(()));
+    /// ```
     pub fn check(&self) -> Result<(), Violation<U, G>> {
         let (state, limiter) = self.parts();
         if !state.groups.is_sound() {
             return Err(Violation::Groups);
         }
-        // Ids of their own: sorting references would miss the cache with each comparison.
+        // Ids are cloned, because sorting references would miss the cache with each comparison.
         let mut memberships: Vec<(U, Stint, &G)> = Vec::new();
         for (id, group) in state.groups.iter() {
             check_group(id, group, state.next_stint)?;
@@ -124,7 +131,7 @@ impl<U: Id, G: Id> Engine<U, G> {
             index.next()
         };
         for (user, stint, id) in &memberships {
-            // An entry that is passed over is no membership: there are too many, counted below.
+            // An entry that is skipped here is not a membership; the count below finds it.
             let entry = std::iter::from_fn(&mut next).find(|(u, s, _)| (*u, *s) >= (user, *stint));
             if entry != Some((user, *stint, *id)) {
                 return Err(Violation::NotIndexed { group: (*id).clone(), user: user.clone() });
@@ -168,7 +175,7 @@ fn check_group<U: Id, G: Id>(
     let mut departed: Vec<&U> = group.departures().iter().map(|past| &past.user).collect();
     departed.sort_unstable();
     departed.dedup();
-    // The configuration may have lowered how many are kept; no configuration keeps more than these.
+    // The configuration may have been lowered since; no configuration allows more than this.
     let most = usize::from(u8::MAX);
     if departed.len() != group.departures().len() || departed.len() > most {
         return Err(Violation::Departures { group: id.clone() });
@@ -199,11 +206,11 @@ mod tests {
         state.directory.insert(state.directory.find(&2), 2, stint, group);
     }
 
-    /// No snapshot can bring it: the index is not written.
+    /// A snapshot cannot contain this fault, because it does not contain the index.
     #[test]
-    fn an_index_entry_without_a_membership_is_wrong() {
+    fn check_finds_an_index_entry_without_a_membership() {
         let mut engine = Engine::<u8, u8>::default();
-        let _ = engine.create(1, 7, Timestamp(1)).unwrap();
+        engine.create(1, 7, Timestamp(1)).unwrap().ignore_signals();
         let (state, limiter) = engine.parts();
         let (mut state, limiter) = (state.clone(), limiter.clone());
         insert(&mut state, Stint(9), 7);
@@ -216,9 +223,9 @@ mod tests {
     }
 
     #[test]
-    fn a_membership_that_the_index_does_not_know_is_named() {
+    fn check_finds_a_membership_that_is_missing_from_the_index() {
         let mut engine = Engine::<u8, u8>::default();
-        let _ = engine.create(1, 7, Timestamp(1)).unwrap();
+        engine.create(1, 7, Timestamp(1)).unwrap().ignore_signals();
         let stint = engine.join(2, 7, Timestamp(1)).unwrap().value;
         let (state, limiter) = engine.parts();
         for group in [None, Some(8)] {

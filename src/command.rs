@@ -1,4 +1,4 @@
-//! Commands as data: to log, to route, to replicate.
+//! Commands as data.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,21 +11,35 @@ use crate::quota::Operation;
 use crate::rank::Rank;
 use crate::time::Timestamp;
 
-/// A command, without its time. [`Engine::apply`](crate::Engine::apply) carries it out.
+/// A command as data: to log, to route or to replicate it. [`Engine::apply`](crate::Engine::apply)
+/// carries it out. The time is not a part of it.
 ///
-/// As JSON, `{"leave":{"user":"808080","group":"6228482","stint":null}}`. Fields that may be null
-/// may be left out there; unknown fields are errors.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// In JSON, fields that may be null may be left out, and unknown fields are errors.
+///
+/// # Examples
+/// ```
+/// use disband::{Command, GroupId, Operation, UserId};
+///
+/// let leave = Command::Leave { user: UserId(808080), group: GroupId(6228482), stint: None };
+/// assert_eq!(leave.operation(), Operation::Leave);
+/// assert_eq!((leave.actor(), leave.group()), (&UserId(808080), Some(&GroupId(6228482))));
+/// assert_eq!(leave.to_string(), "leave by=808080 group=6228482");
+///
+/// let json = r#"{"leave":{"user":"808080","group":"6228482"}}"#;
+/// assert_eq!(serde_json::from_str::<Command<UserId, GroupId>>(json)?, leave);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Command<U, G> {
     /// [`Engine::create_with`](crate::Engine::create_with)
     Create {
-        /// Who creates it, and owns it.
+        /// The new group's owner.
         owner: U,
         /// The new group's id.
         group: G,
-        /// Null for the defaults.
+        /// The group's options; null for the defaults.
         options: Option<GroupOptions>,
     },
     /// [`Engine::join`](crate::Engine::join)
@@ -42,7 +56,7 @@ pub enum Command<U, G> {
         user: U,
         /// Which group.
         group: G,
-        /// The membership that is meant; null for whichever there is.
+        /// The membership to end; null for the present one.
         stint: Option<Stint>,
     },
     /// [`Engine::kick`](crate::Engine::kick)
@@ -69,38 +83,38 @@ pub enum Command<U, G> {
         owner: U,
         /// Which group.
         group: G,
-        /// What they say to the members; null for nothing.
+        /// A text for the members, or null.
         note: Option<Arc<str>>,
-        /// The group to go to; null for none.
+        /// The group that replaces this one, or null.
         successor: Option<G>,
     },
     /// [`Engine::transfer`](crate::Engine::transfer)
     Transfer {
-        /// Who owns it so far.
+        /// The present owner.
         owner: U,
         /// Which group.
         group: G,
-        /// Who is to own it.
+        /// The new owner.
         user: U,
     },
     /// [`Engine::set_rank`](crate::Engine::set_rank)
     SetRank {
-        /// Who decides.
+        /// The owner.
         by: U,
         /// In which group.
         group: G,
-        /// Whose rank.
+        /// Whose rank to set.
         user: U,
-        /// Which.
+        /// The new rank.
         rank: Rank,
     },
     /// [`Engine::set_options`](crate::Engine::set_options)
     SetOptions {
-        /// Who decides.
+        /// The owner.
         by: U,
         /// Of which group.
         group: G,
-        /// All of its options from now on.
+        /// The new options, all of them.
         options: GroupOptions,
     },
     /// [`Engine::ban`](crate::Engine::ban)
@@ -111,7 +125,7 @@ pub enum Command<U, G> {
         group: G,
         /// Who is banned.
         user: U,
-        /// Until when; null for until the ban is lifted.
+        /// When the ban ends; null if it only ends when it is lifted.
         until: Option<Timestamp>,
     },
     /// [`Engine::unban`](crate::Engine::unban)
@@ -120,12 +134,12 @@ pub enum Command<U, G> {
         by: U,
         /// In which group.
         group: G,
-        /// Whose ban.
+        /// Whose ban to lift.
         user: U,
     },
     /// [`Engine::leave_all`](crate::Engine::leave_all)
     LeaveAll {
-        /// Whose account goes.
+        /// Who leaves every group.
         user: U,
     },
     /// [`Engine::add`](crate::Engine::add)
@@ -145,7 +159,7 @@ pub enum Command<U, G> {
         group: G,
         /// Who is muted.
         user: U,
-        /// Until when; null for until the mute is lifted.
+        /// When the mute ends; null if it only ends when it is lifted.
         until: Option<Timestamp>,
     },
     /// [`Engine::unmute`](crate::Engine::unmute)
@@ -154,7 +168,7 @@ pub enum Command<U, G> {
         by: U,
         /// In which group.
         group: G,
-        /// Whose mute.
+        /// Whose mute to lift.
         user: U,
     },
     /// [`Engine::edit`](crate::Engine::edit)
@@ -180,7 +194,7 @@ pub enum Command<U, G> {
 }
 
 impl<U, G> Command<U, G> {
-    /// Who acts.
+    /// The user who acts. [`Command`] has an example.
     #[must_use]
     pub const fn actor(&self) -> &U {
         match self {
@@ -204,7 +218,7 @@ impl<U, G> Command<U, G> {
         }
     }
 
-    /// On which group; `None` for `LeaveAll`, which is on all of them.
+    /// The group that the command is for; `None` for `LeaveAll`. [`Command`] has an example.
     #[must_use]
     pub const fn group(&self) -> Option<&G> {
         match self {
@@ -228,9 +242,9 @@ impl<U, G> Command<U, G> {
         }
     }
 
-    /// What kind of command it is.
+    /// Which operation the command is. [`Command`] has an example.
     #[must_use]
-    pub const fn kind(&self) -> Operation {
+    pub const fn operation(&self) -> Operation {
         match self {
             Command::Create { .. } => Operation::Create,
             Command::Join { .. } => Operation::Join,
@@ -253,10 +267,10 @@ impl<U, G> Command<U, G> {
     }
 }
 
-/// One line for a log: who does what to which group. Of messages and notes only the length is shown.
+/// One line for a log. Of messages and notes it has the length only.
 impl<U: fmt::Display, G: fmt::Display> fmt::Display for Command<U, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} by={}", self.kind().name(), self.actor())?;
+        write!(f, "{} by={}", self.operation(), self.actor())?;
         if let Some(group) = self.group() {
             write!(f, " group={group}")?;
         }
@@ -281,7 +295,7 @@ impl<U: fmt::Display, G: fmt::Display> fmt::Display for Command<U, G> {
                 }
                 successor.as_ref().map_or(Ok(()), |successor| write!(f, " successor={successor}"))
             }
-            Command::SetRank { user, rank, .. } => write!(f, " user={user} rank={}", rank.name()),
+            Command::SetRank { user, rank, .. } => write!(f, " user={user} rank={rank}"),
             Command::Post { message, .. } => write!(f, " bytes={}", message.len()),
             _ => Ok(()),
         }

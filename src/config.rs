@@ -1,38 +1,41 @@
-//! What a host chooses for the whole engine.
+//! The configuration of an engine.
 
 use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
 use crate::quota::Quotas;
 
-/// Choices that hold for the whole engine. They are part of its state, so replicas can't differ in
-/// them. In JSON, those left out are the defaults.
+/// The configuration of an engine. It is part of the engine's state and of its snapshots, so a
+/// replica that was loaded from a snapshot has the same one. In JSON, a field that is left out has
+/// its default.
 ///
-/// [`Engine::set_config`](crate::Engine::set_config) changes them, all but the instance number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// [`Engine::set_config`](crate::Engine::set_config) changes everything except the instance number,
+/// and has an example.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The upper half of every [`SignalKey`](crate::SignalKey): give each engine whose signals can
-    /// reach the same client a number of its own. Default 0.
+    /// The upper half of every [`SignalKey`](crate::SignalKey). If signals of several engines can
+    /// reach one client, give each engine another number. Default 0.
     pub instance: u64,
     /// The rate limits.
     pub quotas: Quotas,
-    /// How long a dissolved group's end is remembered and its id reserved, in milliseconds.
-    /// Default 31 days; 0 for not at all.
+    /// For how many milliseconds a dissolved group is remembered and its id reserved. The record is
+    /// called a *tombstone*. Default 31 days; 0 remembers nothing.
     pub tombstone_ms: u64,
-    /// How many departures each group remembers, to tell a former member why they are none.
-    /// Default 16; 0 for none. Each takes some 40 bytes, and looking one up walks them.
+    /// How many departures (memberships that ended) each group remembers. With them a refusal can
+    /// say that the user left or was kicked. Default 16; 0 remembers none. Each takes some 40 bytes,
+    /// and a look-up walks all of them.
     pub departures: u8,
-    /// How large anything may grow.
+    /// Limits on sizes.
     pub limits: Limits,
 }
 
-/// Why a configuration can't take the place of another.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why [`Engine::set_config`](crate::Engine::set_config) refused a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// It has another instance number: signals would repeat the keys of that instance.
-    #[error("the instance number can't change: it is {is}, not {asked}")]
+    /// It has another instance number. Signals could then repeat the keys of another engine.
+    #[error("the instance number cannot change: it is {is}, and the new configuration has {asked}")]
     Instance {
         /// The engine's instance number.
         is: u64,

@@ -1,40 +1,44 @@
-//! Which groups a user is in: the index.
+//! The index from users to the groups they are in.
 //!
-//! Derived data: all of it follows from the groups. An entry is *stale* if its group has ended
-//! since. Readers skip stale entries, and commands sweep a few: a cursor goes round all entries and
-//! removes the stale ones.
+//! The index is derived from the groups. An entry is *stale* if its group was dissolved. Readers skip
+//! stale entries. The *sweep* removes them: a cursor moves over all entries, round after round, and
+//! each command pays for a few *looks* (entries that the cursor visits).
 //!
 //! # How many entries can be stale
 //!
-//! Let P be the most memberships that were ever alive at once, and S the most entries that were ever
-//! stale at once. Then S ≤ 3·P + 195.
+//! Let P be the largest number of memberships at any one time so far, and S the largest number of
+//! stale entries. Then S ≤ 3·P + 195.
 //!
-//! Proof. A command that may make an entry pays for three looks, any other for one, and fewer than
-//! 195 looks are paid for and not yet done ([`Share`], [`RUN`]). Take an entry from the moment it
-//! becomes stale. At most P + S entries lie ahead of the cursor. While m commands that may make an
-//! entry come, at most m more are made there, and 3·m − 194 looks or more are done. The end of a
-//! round takes one look. So the cursor has reached the entry once 3·m − 194 ≥ P + S + m + 1, which
-//! is when m = (P + S + 195) / 2. Everything that is stale at some moment therefore became stale
-//! while the last m such commands came. It was alive before them or was made by one of them:
-//! S ≤ P + m = P + (P + S + 195) / 2, which gives S ≤ 3·P + 195.
+//! Proof. A command that may add an entry pays for three looks, every other command for one. At any
+//! time fewer than 195 paid looks are not done yet ([`Share`], [`RUN`]). Consider an entry that
+//! becomes stale. At that moment at most P + S entries are ahead of the cursor. During the next m
+//! commands that may add an entry, at most m entries are added ahead of it, and at least 3·m − 194
+//! looks are done. The end of a round takes one look. So the cursor has reached the entry when
+//! 3·m − 194 ≥ P + S + m + 1, that is, when m = (P + S + 195) / 2. Therefore every entry that is
+//! stale at some moment became stale during the last m such commands. It was either live before them
+//! or added by one of them, so S ≤ P + m = P + (P + S + 195) / 2, which gives S ≤ 3·P + 195.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::iter::FusedIterator;
 
 use crate::ended::Ended;
 use crate::id::{Id, Stint};
 use crate::listing::Listing;
-use crate::map::Map;
+use crate::map::{Map, MapIter};
 use crate::tree::Spot;
 
-/// Entries looked at in one run. Neighbours share cache lines, so one run of 96 costs far less
-/// than 32 of three.
+/// The looks of one run of the sweep. Neighbours share cache lines, so one run of 96 costs far less
+/// than 32 runs of three.
 const RUN: u32 = 96;
 
-/// What a command pays for.
+/// How many looks a command pays for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Share {
-    /// The command may make an entry.
+    /// The command may add an entry.
     MayJoin,
-    /// The command may dissolve a group. Its time is promised, so it leaves the sweep to others
-    /// unless much is owed.
+    /// The command may dissolve a group. To keep it fast, it runs the sweep only if more than one run
+    /// is owed.
     MayEnd,
     Neither,
 }
@@ -55,14 +59,14 @@ pub(crate) struct Directory<U: Id, G: Id> {
     entries: u64,
     stale: u64,
     ended: Ended<G>,
-    /// The entry that the sweep looked at last in this round.
+    /// The entry that the sweep visited last in this round.
     cursor: Option<(U, Stint)>,
-    /// The number of the first ending since this round began. When the round is over, all entries
-    /// of earlier endings are removed.
+    /// The number of the first ending since this round began. At the end of the round, all entries of
+    /// earlier endings are removed.
     round: u64,
     /// All entries of endings before this number are removed.
     swept: u64,
-    /// Looks that commands have paid for and that have not been done.
+    /// Looks that commands paid for and that are not done yet.
     owed: u32,
 }
 
@@ -80,7 +84,7 @@ impl<U: Id, G: Id> Directory<U, G> {
         }
     }
 
-    /// The index of these memberships, which come in ascending order of users and stints. O(n).
+    /// Builds the index of memberships in ascending order of users and stints. O(n).
     pub(crate) fn from_ascending(memberships: &[(U, Stint, G)]) -> Self {
         let of_user = |memberships: &[(U, Stint, G)]| {
             let (user, ..) = memberships.first()?;
@@ -93,18 +97,18 @@ impl<U: Id, G: Id> Directory<U, G> {
         Directory { users: Map::from_ascending(users), entries, ..Directory::new() }
     }
 
-    /// Where the entries of `user` are, or where they belong. O(log users).
+    /// The spot of the entries of `user`, or the spot where they belong. O(log users).
     pub(crate) fn find(&self, user: &U) -> Result<Spot, Spot> {
         self.users.find_by(user, |listing| matches!(listing, Listing::Few(_)))
     }
 
-    /// How many entries there are at a spot, stale ones among them. O(log users).
+    /// How many entries there are at a spot, including stale ones. O(log users).
     pub(crate) fn count(&self, found: &Result<Spot, Spot>) -> usize {
         let listing = found.as_ref().ok().and_then(|spot| self.users.at(spot));
         listing.map_or(0, |listing| listing.by_stint().len())
     }
 
-    /// Adds an entry, where [`find`](Self::find) found its user. O(log users).
+    /// Adds an entry at the spot that [`find`](Self::find) returned for its user. O(log users).
     pub(crate) fn insert(&mut self, found: Result<Spot, Spot>, user: U, stint: Stint, group: G) {
         let removed = match found {
             Ok(spot) => self.users.at_mut(&spot).map(|listing| listing.insert(stint, group)),
@@ -133,24 +137,26 @@ impl<U: Id, G: Id> Directory<U, G> {
         self.entries = self.entries.saturating_sub(1);
     }
 
-    /// Notes that a group of `members` has ended: their entries are stale from now on. `before` is
-    /// the next stint to be given out; every stint of the group is smaller. O(log endings).
+    /// Records that a group with this number of `members` ended: their entries are stale from now on.
+    /// `before` is the next stint; every stint of the group is smaller. O(log endings).
     pub(crate) fn abandon(&mut self, group: G, members: u64, before: Stint) {
         self.ended.note(group, before);
         self.stale = self.stale.saturating_add(members);
     }
 
-    /// The live entries of `user`, in the order of their stints. O(log users) to take; a step is
-    /// O(log endings), and walks over stale entries.
-    pub(crate) fn of(&self, user: &U) -> impl DoubleEndedIterator<Item = (&G, Stint)> {
-        let listing = self.users.get(user).into_iter();
-        let entries = listing.flat_map(|listing| listing.by_stint().iter());
-        let live = entries.filter(|(stint, group)| !self.ended.has(group, **stint));
-        live.map(|(stint, group)| (group, *stint))
+    /// The live entries of `user`, in the order of stints. O(log users) to begin; a step is
+    /// O(log endings), and one more for each stale entry that it skips.
+    pub(crate) fn of<Q: Ord + ?Sized>(&self, user: &Q) -> GroupsOf<'_, G>
+    where
+        U: Borrow<Q>,
+    {
+        let listing = self.users.get(user);
+        let entries = listing.map_or(MapIter::of_array(&[]), |listing| listing.by_stint().iter());
+        GroupsOf { entries, ended: &self.ended }
     }
 
-    /// Removes stale entries of `user` until no more than `most` entries are left, or none is stale.
-    /// Returns where the entries of `user` are. O(log users), and what [`Listing::stale`] says.
+    /// Removes stale entries of `user` until at most `most` entries are left or none is stale.
+    /// Returns the spot of the entries of `user`. O(log users), and the cost of [`Listing::stale`].
     pub(crate) fn shrink(&mut self, user: &U, most: u64) -> Result<Spot, Spot> {
         let spot = self.find(user)?;
         let Some(listing) = self.users.at(&spot).filter(|_| self.stale > 0) else {
@@ -170,7 +176,7 @@ impl<U: Id, G: Id> Directory<U, G> {
         self.find(user)
     }
 
-    /// Removes stale entries of one user. O(log users + their number · log n).
+    /// Removes these stale entries of one user. O(log users + s·log n) for s entries.
     fn remove_stale(&mut self, user: &U, stints: &[Stint]) {
         let Ok(spot) = self.find(user) else { return };
         let Some(listing) = self.users.at_mut(&spot) else { return };
@@ -185,7 +191,8 @@ impl<U: Id, G: Id> Directory<U, G> {
         self.stale = self.stale.saturating_sub(removed);
     }
 
-    /// A command's share of the sweep, and of forgetting the endings that the sweep has done with.
+    /// The part of the sweep that a command does, and of removing endings that have no stale entries
+    /// any more.
     pub(crate) fn tidy(&mut self, share: Share) {
         if share != Share::MayEnd {
             self.ended.forget(self.swept);
@@ -203,8 +210,8 @@ impl<U: Id, G: Id> Directory<U, G> {
         }
     }
 
-    /// Looks at up to `budget` entries, going round and round, and removes those that are stale.
-    /// O(1) if none is; else O(budget · log users).
+    /// Looks at up to `budget` entries and removes those that are stale. O(1) if none is stale; else
+    /// O(budget · log users).
     pub(crate) fn sweep(&mut self, budget: usize) {
         let mut left = budget;
         while left > 0 && self.stale > 0 {
@@ -212,8 +219,8 @@ impl<U: Id, G: Id> Directory<U, G> {
         }
     }
 
-    /// Looks at the next `most` entries, or at fewer if the round ends before. Returns how many
-    /// looks that took: reaching the end is one, so that an empty round ends as well.
+    /// Looks at the next `most` entries, or at fewer if the round ends before. Returns the number of
+    /// looks. Reaching the end of a round uses up one look, so [`sweep`](Self::sweep) terminates.
     fn run(&mut self, most: usize) -> usize {
         let (mut looks, mut last) = (0_usize, None);
         let mut stale: Vec<(U, Vec<Stint>)> = Vec::new();
@@ -240,7 +247,7 @@ impl<U: Id, G: Id> Directory<U, G> {
         looks
     }
 
-    /// The entries that the sweep has yet to look at in this round.
+    /// The entries that the sweep has not visited yet in this round.
     fn ahead(&self) -> impl Iterator<Item = (&U, Stint, &G)> {
         let all = self.cursor.is_none().then(|| self.users.iter());
         let rest = self.cursor.iter().flat_map(|(user, stint)| {
@@ -252,22 +259,22 @@ impl<U: Id, G: Id> Directory<U, G> {
         rest.chain(entries(all.into_iter().flatten().chain(later)))
     }
 
-    /// All live entries, by user and stint.
+    /// All live entries, in ascending order of users and stints.
     pub(crate) fn live(&self) -> impl Iterator<Item = (&U, Stint, &G)> {
         entries(self.users.iter()).filter(|(_, stint, group)| !self.ended.has(group, *stint))
     }
 
-    /// How many live entries there are: one for each membership. O(1).
+    /// How many live entries there are, which is the number of memberships. O(1).
     pub(crate) fn memberships(&self) -> u64 {
         self.entries.saturating_sub(self.stale)
     }
 
-    /// How many of them are stale. O(1).
+    /// How many entries are stale. O(1).
     pub(crate) fn stale(&self) -> u64 {
         self.stale
     }
 
-    /// Whether its parts are sound, and it counts its entries right, of which `live` are live.
+    /// Whether its parts are correct and its counts are right, if `live` entries are live.
     /// O(N log N).
     pub(crate) fn is_sound(&self, live: u64) -> bool {
         let mut entries = 0_u64;
@@ -279,6 +286,44 @@ impl<U: Id, G: Id> Directory<U, G> {
             && entries == self.entries
             && live.checked_add(self.stale) == Some(entries)
             && self.ended.is_sound()
+    }
+}
+
+/// The groups of a user with their stint in each, in the order of joining.
+/// [`Engine::groups_of`](crate::Engine::groups_of) returns it.
+#[derive(Clone)]
+pub struct GroupsOf<'a, G: Id> {
+    entries: MapIter<'a, Stint, G>,
+    ended: &'a Ended<G>,
+}
+
+impl<'a, G: Id> Iterator for GroupsOf<'a, G> {
+    type Item = (&'a G, Stint);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (stint, group) =
+            self.entries.find(|(stint, group)| !self.ended.has(*group, **stint))?;
+        Some((group, *stint))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(self.entries.len()))
+    }
+}
+
+impl<G: Id> DoubleEndedIterator for GroupsOf<'_, G> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let (stint, group) =
+            self.entries.rfind(|(stint, group)| !self.ended.has(*group, **stint))?;
+        Some((group, *stint))
+    }
+}
+
+impl<G: Id> FusedIterator for GroupsOf<'_, G> {}
+
+impl<G: Id> fmt::Debug for GroupsOf<'_, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
     }
 }
 
@@ -303,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_counts_wrong_is_unsound() {
+    fn wrong_counts_are_found() {
         let mut directory = Directory::new();
         insert(&mut directory, 1, 1, 7);
         insert(&mut directory, 1, 2, 8);
@@ -324,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_in_many_groups_has_stale_entries_found_by_the_endings_alone() {
+    fn stale_entries_of_a_user_in_many_groups_are_found_by_the_endings() {
         let mut directory = Directory::new();
         for group in 1..=1_000 {
             insert(&mut directory, 1, group.into(), group);
@@ -335,14 +380,14 @@ mod tests {
             directory.abandon(2_000 + ended, 1, Stint(1_001));
             insert(&mut directory, 2, u64::from(2_000 + ended), 2_000 + ended);
         }
-        // As many are removed as asked, and none twice.
+        // Each call removes as many as needed.
         for left in [999, 998, 997, 997] {
             let most = count(&directory) as u64 - 1;
             let _ = directory.shrink(&1, most);
             assert_eq!(count(&directory), left);
         }
         assert_eq!(directory.stale(), 3);
-        // A group that was created anew is another one: its old entry goes when the new one comes.
+        // A new group under an old id: its new entry replaces the stale one.
         directory.abandon(6, 1, Stint(2_001));
         insert(&mut directory, 1, 2_002, 6);
         assert_eq!((count(&directory), directory.stale()), (997, 3));
@@ -351,9 +396,9 @@ mod tests {
         assert!(directory.users.iter().all(|(_, listing)| listing.is_sound(&directory.ended)));
     }
 
-    /// Else each join of a user at the limit would look through all of their entries again.
+    /// Otherwise each join of a user at the limit would search all of their entries again.
     #[test]
-    fn more_endings_than_groups_are_looked_through_once() {
+    fn endings_are_searched_once_even_if_there_are_more_than_groups() {
         let mut directory = Directory::new();
         for group in 1..=100 {
             insert(&mut directory, 1, group.into(), group);
@@ -372,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn endings_are_forgotten_once_all_their_entries_are_removed() {
+    fn endings_are_removed_after_all_their_entries() {
         let mut directory = Directory::new();
         for user in 1..=1_000 {
             insert(&mut directory, user, user.into(), user % 10);

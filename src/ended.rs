@@ -1,21 +1,22 @@
-//! Which groups have ended of late.
+//! Which groups were dissolved recently.
 //!
-//! A dissolution leaves its members' entries in the index: removing them would cost O(members).
-//! Such an entry is *stale*. The endings tell stale entries from live ones. One is remembered until
-//! a whole round of the sweep has begun and ended after it: then its entries are all removed.
+//! A dissolution leaves its members' entries in the index, since removing them would cost O(members).
+//! Such an entry is *stale*. An *ending* is the record of a dissolution, which tells stale entries
+//! from live ones. It is kept until a whole round of the sweep began and ended after it. By then all
+//! its stale entries are removed.
 
 use crate::id::{Id, Stint};
 use crate::timed::{Due, Timed};
 
-/// The most endings that one command forgets. Commands that may end a group forget none; but each
-/// group was created by a command that forgets two, so this keeps up.
+/// The most endings that one command removes. Commands that may dissolve a group remove none, but
+/// each group was created by a command that removes two, so this keeps up.
 const FORGOTTEN: usize = 2;
 
-/// The end of a group. If a group of this id ended more than once, the last end.
+/// The ending of a group id. If groups with this id ended more than once, the last one.
 #[derive(Debug, Clone)]
 struct Ending {
-    /// The stint that would have begun next. No stint is used twice, so the memberships of a group
-    /// that was created anew under this id are not before it.
+    /// The next stint at the time. Stints are never reused, so memberships of a later group with this
+    /// id have this stint or a higher one.
     before: Stint,
     turn: u64,
 }
@@ -29,7 +30,7 @@ impl<G> Due<G> for Ending {
     }
 }
 
-/// A place in the order of endings: an ending's number, and the group.
+/// The number of an ending, and the group: the place of the ending in their order.
 pub(crate) type Turn<G> = (u64, G);
 
 #[derive(Debug, Clone)]
@@ -44,19 +45,19 @@ impl<G: Id> Ended<G> {
         Ended { groups: Timed::new(), next: 0 }
     }
 
-    /// Notes that `group` has ended, and that the stint `before` begins next. O(log endings).
+    /// Records that `group` ended, and that the next stint is `before`. O(log endings).
     pub(crate) fn note(&mut self, group: G, before: Stint) {
         let ending = Ending { before, turn: self.next };
         self.next = self.next.saturating_add(1);
         self.groups.put(self.groups.find(&group), group, ending, &());
     }
 
-    /// Whether the membership `stint` of `group` was ended with the group. O(log endings).
+    /// Whether the membership `stint` ended with the end of `group`. O(log endings).
     pub(crate) fn has(&self, group: &G, stint: Stint) -> bool {
         self.groups.get(group).is_some_and(|ending| stint < ending.before)
     }
 
-    /// The number of the last ending of `group`, if it is remembered. O(log endings).
+    /// The number of the last ending of `group`, if it is recorded. O(log endings).
     pub(crate) fn turn(&self, group: &G) -> Option<u64> {
         self.groups.get(group).map(|ending| ending.turn)
     }
@@ -66,22 +67,22 @@ impl<G: Id> Ended<G> {
         self.next
     }
 
-    /// The endings since one of them, the earliest first, or all. O(log endings) to take.
+    /// The endings after `last`, or all, the earliest first. O(log endings) to begin.
     pub(crate) fn since(&self, last: Option<&Turn<G>>) -> impl Iterator<Item = &Turn<G>> {
         self.groups.due_after(last)
     }
 
-    /// The last ending, if it is not forgotten. O(log endings).
+    /// The last ending, if it is recorded. O(log endings).
     pub(crate) fn last(&self) -> Option<&Turn<G>> {
         self.groups.last_due()
     }
 
-    /// Forgets a few of the endings before number `before`, the earliest first. O(log endings).
+    /// Removes a few of the endings before number `before`, the earliest first. O(log endings).
     pub(crate) fn forget(&mut self, before: u64) {
         self.groups.clean(FORGOTTEN, |turn| turn < before);
     }
 
-    /// Whether its parts agree. O(endings · log of them).
+    /// Whether its parts are consistent. O(n log n) for n endings.
     pub(crate) fn is_sound(&self) -> bool {
         self.groups.is_sound(&()) && self.groups.iter().all(|(_, ending)| ending.turn < self.next)
     }

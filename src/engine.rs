@@ -1,11 +1,14 @@
-//! The engine: every command and every look at the state, in one place.
+//! The engine: every command and every read, in one place.
 
+use std::borrow::Borrow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::iter::FusedIterator;
 use std::sync::Arc;
 
 use crate::command::Command;
 use crate::config::{Config, ConfigError};
-use crate::directory::Share;
+use crate::directory::{GroupsOf, Share};
 use crate::farewell::Farewell;
 use crate::group::Group;
 use crate::id::{GroupId, Id, Seq, Stint, UserId};
@@ -16,42 +19,45 @@ use crate::outcome::{BatchResult, CommandResult, Departure, Dissolved, Outcome, 
 use crate::quota::Operation;
 use crate::rank::Rank;
 use crate::refusal::{BatchRefusal, Refusal};
-use crate::state::State;
+use crate::state::{GroupsIter, State};
 use crate::stats::Stats;
 use crate::time::Timestamp;
 
-/// All groups, their members and logs, and the commands on them.
+/// All groups with their members and logs, and the commands on them.
 ///
-/// Commands take `&mut self`, who acts, the group, what else, and the time; they return an
-/// [`Outcome`](crate::Outcome) with the signals to deliver, or a [`Refusal`]. Reads take `&self`. A
-/// command that was refused has changed nothing that can be seen of groups, memberships, logs, bans
-/// and mutes.
+/// A command takes the user who acts, the group, further arguments, and the time, in this order. It
+/// returns an [`Outcome`](crate::Outcome) with the signals to deliver, or a [`Refusal`]. A refused
+/// command changes nothing that a host can see of groups, memberships, logs, bans and mutes.
 ///
-/// - commands: [`create`](Self::create), [`join`](Self::join), [`leave`](Self::leave),
-///   [`leave_stint`](Self::leave_stint), [`leave_all`](Self::leave_all), [`post`](Self::post),
-///   [`edit`](Self::edit), [`erase`](Self::erase); by admins, [`add`](Self::add),
-///   [`kick`](Self::kick), [`ban`](Self::ban), [`unban`](Self::unban), [`mute`](Self::mute),
-///   [`unmute`](Self::unmute); by the owner, [`set_rank`](Self::set_rank),
-///   [`set_options`](Self::set_options), [`transfer`](Self::transfer),
-///   [`dissolve`](Self::dissolve)
+/// - commands of every user: [`create`](Self::create), [`join`](Self::join),
+///   [`leave`](Self::leave), [`leave_stint`](Self::leave_stint), [`leave_all`](Self::leave_all),
+///   [`post`](Self::post), [`edit`](Self::edit), [`erase`](Self::erase)
+/// - commands of admins: [`add`](Self::add), [`kick`](Self::kick), [`ban`](Self::ban),
+///   [`unban`](Self::unban), [`mute`](Self::mute), [`unmute`](Self::unmute)
+/// - commands of the owner: [`set_rank`](Self::set_rank), [`set_options`](Self::set_options),
+///   [`transfer`](Self::transfer), [`dissolve`](Self::dissolve)
 /// - commands as data: [`apply`](Self::apply), [`apply_all`](Self::apply_all),
 ///   [`preview`](Self::preview)
 /// - reads: [`history`](Self::history), [`group`](Self::group), [`groups`](Self::groups),
 ///   [`groups_of`](Self::groups_of), [`owned_by`](Self::owned_by), [`config`](Self::config),
 ///   [`stats`](Self::stats)
-/// - for the host alone: [`set_config`](Self::set_config), [`charge`](Self::charge),
+/// - for the host: [`set_config`](Self::set_config), [`charge`](Self::charge),
 ///   [`sweep`](Self::sweep), [`check`](Self::check)
 ///
-/// Cloning is O(1) and, with ids that clone without allocating (numbers, `Uuid`, `Arc<str>`),
-/// allocates nothing: a clone is a snapshot, to read, to keep, or to go on from on another thread.
-/// What the two have in common they share; while a clone lives, a command copies the few nodes on the
-/// path to what it changes.
+/// # Cloning
+/// A clone is a snapshot. It can be read or kept, and it accepts commands like the original, also on
+/// another thread. Cloning is O(1). With ids that clone without allocating (numbers, `Uuid`,
+/// `Arc<str>`) it allocates nothing. The clone and the original share what they have in common: while
+/// both are alive, a command copies the few nodes on the path to what it changes.
 ///
-/// Two engines are equal if they are the same to every future command: the same configuration,
-/// groups, tombstones, rate cells and counters. What waits for the sweep does not count.
+/// # Equality
+/// Two engines are equal if every future command has the same result in both: they have the same
+/// configuration, groups, tombstones, rate cells and counters. Stale index entries, which the sweep
+/// has not removed yet, do not count.
 ///
-/// Costs below are in n, the members of the group or the entries in its log, and N, all memberships
-/// and rate cells in the engine. With `String` ids a comparison costs what theirs does.
+/// # Costs
+/// n is the number of members of the group, or of entries in its log. N is the number of all
+/// memberships and rate cells in the engine. Costs count comparisons of ids.
 #[derive(Clone)]
 pub struct Engine<U: Id = UserId, G: Id = GroupId> {
     state: State<U, G>,
@@ -59,7 +65,10 @@ pub struct Engine<U: Id = UserId, G: Id = GroupId> {
 }
 
 impl<U: Id, G: Id> Engine<U, G> {
-    /// An engine without groups.
+    /// An engine without groups. `Engine::default()` has the default configuration. [`Limits`] has an
+    /// example.
+    ///
+    /// [`Limits`]: crate::Limits
     #[must_use]
     pub const fn new(config: Config) -> Self {
         Engine { state: State::new(config), limiter: Limiter::new() }
@@ -69,18 +78,31 @@ impl<U: Id, G: Id> Engine<U, G> {
     ///
     /// # Errors
     /// Those of [`create_with`](Self::create_with).
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, GroupId, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, group, now) = (UserId(1), GroupId(7), Timestamp(1_000));
+    /// engine.create(alice, group, now)?.ignore_signals();
+    /// assert_eq!(engine.group(&group).unwrap().owner(), &alice);
+    /// assert_eq!(engine.create(alice, group, now), Err(Refusal::GroupExists));
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
     pub fn create(&mut self, owner: U, group: G, now: Timestamp) -> CommandResult<Stint, U, G> {
         self.create_with(owner, group, GroupOptions::default(), now)
     }
 
-    /// Creates a group; `owner` is its first member. Returns their stint. O(log N).
+    /// Creates a group. `owner` is its first member. Returns their stint. O(log N).
+    /// [`add`](Self::add) has an example.
     ///
-    /// No signal.
+    /// Signals: none.
     ///
     /// # Errors
     /// - 429 [`TooFast`](Refusal::TooFast)
-    /// - 409 [`GroupExists`](Refusal::GroupExists); [`IdReserved`](Refusal::IdReserved) while the
-    ///   tombstone of a group with this id stands
+    /// - 409 [`GroupExists`](Refusal::GroupExists); [`IdReserved`](Refusal::IdReserved) if a group with
+    ///   this id was dissolved and is still remembered
     /// - 413 [`OverLimit`](Refusal::OverLimit): members per group, groups per user, memberships in
     ///   total
     pub fn create_with(
@@ -107,6 +129,20 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// - 409 [`AlreadyMember`](Refusal::AlreadyMember)
     /// - 413 [`OverLimit`](Refusal::OverLimit): members per group, groups per user, memberships in
     ///   total
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, GroupId, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, bob, group, now) = (UserId(1), UserId(2), GroupId(7), Timestamp(1_000));
+    /// engine.create(alice, group, now)?.ignore_signals();
+    ///
+    /// let joined = engine.join(bob, group, now)?;
+    /// assert!(joined.signals[0].audience.iter().eq([&alice]));
+    /// assert_eq!(engine.join(bob, group, now), Err(Refusal::AlreadyMember));
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
     pub fn join(&mut self, user: U, group: G, now: Timestamp) -> CommandResult<Stint, U, G> {
         self.charge(Operation::Join, &user, Some(&group), now)?;
         self.state.join(user, group, now)
@@ -115,7 +151,7 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// `by` makes `user` a member, in open and closed groups alike. `by` needs at least the rank
     /// [`GroupOptions::add`](crate::GroupOptions::add). Returns the stint of `user`. O(log N).
     ///
-    /// Invitations and requests that wait for an answer are the host's: it adds whoever has accepted.
+    /// Invitations and requests to join are the host's. Once they are accepted, the host calls this.
     ///
     /// Signals: `MemberJoin` from `user`, to every member but `by`; in a
     /// [quiet](crate::Announce::Staff) group, to `user` and to the owner and the admins but `by`.
@@ -137,7 +173,7 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// let mut engine = Engine::default();
     /// let (alice, bob, group, now) = (UserId(1), UserId(2), GroupId(7), Timestamp(1_000));
     /// let options = GroupOptions { admission: Admission::Closed, ..GroupOptions::default() };
-    /// let _ = engine.create_with(alice, group, options, now)?;
+    /// engine.create_with(alice, group, options, now)?.ignore_signals();
     /// assert_eq!(engine.join(bob, group, now), Err(Refusal::Closed));
     ///
     /// let added = engine.add(alice, group, bob, now)?;
@@ -150,23 +186,52 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.add(by, group, user, now)
     }
 
-    /// Ends the membership of `user`. If `user` owns the group, what follows is the group's choice,
-    /// its [`OwnerExit`](crate::OwnerExit): it is dissolved, or the senior admin owns it, or the leave
-    /// is refused. Dissolved, the group, every membership and the whole log are gone at once, and the
-    /// result owns them. O(log N), in any case, however large the group; as the sole owner of the
-    /// state, with a number of allocations that does not depend on the group.
+    /// Ends the membership of `user`. If `user` owns the group, its [`OwnerExit`](crate::OwnerExit)
+    /// decides: the group is dissolved, or the admin with the longest membership becomes the owner, or
+    /// the command is refused.
     ///
-    /// Signals, if the group goes on: `MemberLeave` from `user`, and, if an admin succeeds them,
-    /// `OwnerChange` from that admin; both to the members who remain. In a
-    /// [quiet](crate::Announce::Staff) group, a plain member's `MemberLeave` goes to the owner and
-    /// the admins alone. If the group is dissolved: `MemberKick` from and by `user`, then
-    /// `HistoryPurge`, both to every other member; both come, to nobody, if there is none.
+    /// If the group is dissolved, the result owns it, with all members and the whole log. The engine
+    /// does not hold them any more. O(log N) for a group of any size. If no clone of the engine is
+    /// alive, the number of allocations does not depend on the group.
+    ///
+    /// Signals, if the group continues: `MemberLeave` from `user`, and, if an admin becomes the owner,
+    /// `OwnerChange` from that admin. Both go to the remaining members. In a
+    /// [quiet](crate::Announce::Staff) group, the `MemberLeave` of a plain member goes only to the
+    /// owner and the admins.
+    ///
+    /// Signals, if the group is dissolved: `MemberKick` from and by `user`, then `HistoryPurge`. Both
+    /// go to every other member. If there is no other member, their audience is empty.
     ///
     /// # Errors
     /// - 429 [`TooFast`](Refusal::TooFast)
     /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
     /// - 400 [`NotMember`](Refusal::NotMember)
     /// - 409 [`OwnerMustStay`](Refusal::OwnerMustStay)
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Departure, Engine, GroupId, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, bob, carol, group, now) = (UserId(1), UserId(2), UserId(3), GroupId(7), Timestamp(1_000));
+    /// engine.create(alice, group, now)?.ignore_signals();
+    /// engine.join(bob, group, now)?.ignore_signals();
+    /// engine.join(carol, group, now)?.ignore_signals();
+    ///
+    /// let left = engine.leave(bob, group, now)?;
+    /// assert!(matches!(left.value, Departure::Left { .. }));
+    /// assert!(left.signals[0].audience.iter().eq([&alice, &carol]));
+    ///
+    /// // The owner leaves, so the group is dissolved.
+    /// let left = engine.leave(alice, group, now)?;
+    /// let Departure::Dissolved(dissolved) = left.value else { panic!() };
+    /// assert_eq!(dissolved.summary().members, 2);
+    /// let names: Vec<_> = left.signals.iter().map(|signal| signal.event.name()).collect();
+    /// assert_eq!(names, ["memberkick", "historypurge"]);
+    /// assert!(left.signals[0].audience.iter().eq([&carol]));
+    /// assert!(engine.group(&group).is_none());
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
     pub fn leave(
         &mut self,
         user: U,
@@ -177,14 +242,33 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.leave(user, group, None, now)
     }
 
-    /// [`leave`](Self::leave), if `stint` is the membership that goes on. A request that was delayed
-    /// or repeated never ends a membership that began after it was made.
+    /// [`leave`](Self::leave), if `stint` is the user's present membership. So a request that is
+    /// delayed or repeated cannot end a newer membership.
     ///
     /// Signals: as for [`leave`](Self::leave).
     ///
     /// # Errors
     /// Those of [`leave`](Self::leave); [`NotMember`](Refusal::NotMember) with
     /// [`StintOver`](crate::Absence::StintOver) if `user` is a member under another stint.
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Absence, Engine, GroupId, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, group, now) = (UserId(1), GroupId(7), Timestamp(1_000));
+    /// engine.create(alice, group, now)?.ignore_signals();
+    ///
+    /// let bob = UserId(2);
+    /// let first = engine.join(bob, group, now)?.ignore_signals();
+    /// engine.leave_stint(bob, group, first, now)?.ignore_signals();
+    /// engine.join(bob, group, now)?.ignore_signals();
+    ///
+    /// // The same request comes again, late. It ends nothing.
+    /// let again = engine.leave_stint(bob, group, first, now);
+    /// assert_eq!(again, Err(Refusal::NotMember(Absence::StintOver)));
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
     pub fn leave_stint(
         &mut self,
         user: U,
@@ -196,10 +280,10 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.leave(user, group, Some(stint), now)
     }
 
-    /// Ends the membership of `user`, by the will of somebody of higher rank. Returns the stint that
+    /// Ends the membership of `user`, who must have a lower rank than `by`. Returns the stint that
     /// ended. O(log N).
     ///
-    /// Signals: `MemberKick` from `user`, to the members who remain and `user`; in a
+    /// Signals: `MemberKick` from `user`, to the remaining members and `user`; in a
     /// [quiet](crate::Announce::Staff) group, if `user` was a plain member, to the owner, the admins
     /// and `user`.
     ///
@@ -207,17 +291,33 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// - 429 [`TooFast`](Refusal::TooFast)
     /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
     /// - 400 [`NotMember`](Refusal::NotMember), of `by`
-    /// - 403 [`NotAdmin`](Refusal::NotAdmin); [`Outranked`](Refusal::Outranked) if `user` is of no
-    ///   lower rank, or is `by`
+    /// - 403 [`NotAdmin`](Refusal::NotAdmin); [`Outranked`](Refusal::Outranked) if `user` has the same
+    ///   or a higher rank, or is `by`
     /// - 400 [`TargetNotMember`](Refusal::TargetNotMember), of `user`
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, Event, GroupId, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, bob, group, now) = (UserId(1), UserId(2), GroupId(7), Timestamp(1_000));
+    /// engine.create(alice, group, now)?.ignore_signals();
+    /// engine.join(bob, group, now)?.ignore_signals();
+    ///
+    /// let kicked = engine.kick(alice, group, bob, now)?;
+    /// assert!(kicked.signals[0].audience.iter().eq([&alice, &bob]));
+    /// assert_eq!(kicked.signals[0].event, Event::MemberKick { by: alice });
+    /// assert_eq!(engine.kick(alice, group, alice, now), Err(Refusal::Outranked));
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
     pub fn kick(&mut self, by: U, group: G, user: U, now: Timestamp) -> CommandResult<Stint, U, G> {
         self.charge(Operation::Kick, &by, Some(&group), now)?;
         self.state.kick(by, group, user, now)
     }
 
     /// Appends a message to the log, and drops up to four entries past the group's retention.
-    /// Returns its number there. Its time is `now`, or its predecessor's if that is later. An empty
-    /// message is a message. O(log N + log² n).
+    /// Returns the number of its entry. The time of the entry is the later of `now` and the time of
+    /// the entry before it. An empty message is allowed. O(log N + log² n).
     ///
     /// Signals: `MessagePost` from `author`, to the other members.
     ///
@@ -225,10 +325,26 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// - 429 [`TooFast`](Refusal::TooFast)
     /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
     /// - 400 [`NotMember`](Refusal::NotMember)
-    /// - 403 [`NotAdmin`](Refusal::NotAdmin), [`NotOwner`](Refusal::NotOwner) for a rank below
-    ///   [`GroupOptions::post`](crate::GroupOptions::post); [`Muted`](Refusal::Muted)
+    /// - 403 [`NotAdmin`](Refusal::NotAdmin), [`NotOwner`](Refusal::NotOwner) if the rank of `author`
+    ///   is below [`GroupOptions::post`](crate::GroupOptions::post); [`Muted`](Refusal::Muted)
     /// - 413 [`OverLimit`](Refusal::OverLimit): message bytes, entries per group, message bytes in
     ///   total
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, GroupId, Refusal, Seq, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, bob, group, now) = (UserId(1), UserId(2), GroupId(7), Timestamp(1_000));
+    /// engine.create(alice, group, now)?.ignore_signals();
+    /// engine.join(bob, group, now)?.ignore_signals();
+    ///
+    /// let posted = engine.post(alice, group, "hello", now)?;
+    /// assert_eq!(posted.value, Seq(0));
+    /// assert!(posted.signals[0].audience.iter().eq([&bob]));
+    /// assert_eq!(engine.post(UserId(9), group, "hello", now).unwrap_err().code(), 400);
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
     pub fn post(
         &mut self,
         author: U,
@@ -240,11 +356,11 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.post(author, group, message.into(), now)
     }
 
-    /// Gives a message another text. Only its author does, and only while they may read it. The entry
-    /// keeps its number, its time and its author; [`Entry::edited`](crate::Entry::edited) is the
-    /// later of `now` and the entry's time. The old text is freed with the last signal or clone of
-    /// the engine that holds it. O(log N + log² n); while a clone of the engine lives, a block of 32
-    /// entries is copied.
+    /// Replaces the text of a message. Only its author may do this, and only while they may read the
+    /// entry. The entry keeps its number, its time and its author.
+    /// [`Entry::edited`](crate::Entry::edited) is then the later of `now` and the entry's time. The
+    /// old text is freed when no signal and no clone of the engine holds it any more.
+    /// O(log N + log² n); while a clone of the engine is alive, a block of 32 entries is copied.
     ///
     /// Signals: `MessageEdit` from `author`, to the other members.
     ///
@@ -252,8 +368,8 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// - 429 [`TooFast`](Refusal::TooFast)
     /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
     /// - 400 [`NotMember`](Refusal::NotMember)
-    /// - 404 [`NoSuchEntry`](Refusal::NoSuchEntry) for an entry that `author` may not read, or that
-    ///   does not exist
+    /// - 404 [`NoSuchEntry`](Refusal::NoSuchEntry) if the entry does not exist, or `author` may not
+    ///   read it
     /// - 403 [`Muted`](Refusal::Muted); [`NotAuthor`](Refusal::NotAuthor)
     /// - 409 [`AlreadyErased`](Refusal::AlreadyErased)
     /// - 413 [`OverLimit`](Refusal::OverLimit): message bytes, message bytes in total
@@ -264,14 +380,14 @@ impl<U: Id, G: Id> Engine<U, G> {
     ///
     /// let mut engine = Engine::default();
     /// let (alice, group, now) = (UserId(1), GroupId(7), Timestamp(1_000));
-    /// let _ = engine.create(alice, group, now)?;
+    /// engine.create(alice, group, now)?.ignore_signals();
     /// let seq = engine.post(alice, group, "helo", now)?.value;
-    /// let _ = engine.edit(alice, group, seq, "hello", now.after(5))?;
+    /// engine.edit(alice, group, seq, "hello", now.after(5))?.ignore_signals();
     ///
     /// let (_, entry) = engine.history(&alice, &group, Page::newest(1), now)?.next().unwrap();
     /// assert_eq!((&*entry.message, entry.edited()), ("hello", Some(now.after(5))));
     ///
-    /// let _ = engine.erase(alice, group, seq, now.after(9))?;
+    /// engine.erase(alice, group, seq, now.after(9))?.ignore_signals();
     /// let (_, entry) = engine.history(&alice, &group, Page::newest(1), now)?.next().unwrap();
     /// assert_eq!((&*entry.message, entry.erased_by()), ("", Some(&alice)));
     /// # Ok::<(), Refusal<UserId>>(())
@@ -288,12 +404,13 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.edit(author, group, seq, message.into(), now)
     }
 
-    /// Removes the text of a message. Its author does, or a member of strictly higher rank than the
-    /// author has now (an author who is no member any more has none, so any admin does). The entry
-    /// keeps its number, its time and its author; [`Entry::erased_by`](crate::Entry::erased_by) says
-    /// who erased it. The engine holds the text no longer; a signal that was not delivered yet or a
-    /// clone of the engine may. O(log N + log² n); while a clone of the engine lives, a block of 32
-    /// entries is copied. [`edit`](Self::edit) has an example.
+    /// Removes the text of a message. Its author may do this, or a member whose rank is higher than
+    /// the author's present rank. An author who is not a member any more has no rank, so any admin
+    /// may. The entry keeps its number, its time and its author, and
+    /// [`Entry::erased_by`](crate::Entry::erased_by) is then `by`. The engine does not hold the text
+    /// any more, but signals that are not delivered yet and clones of the engine may.
+    /// O(log N + log² n); while a clone of the engine is alive, a block of 32 entries is copied.
+    /// [`edit`](Self::edit) has an example.
     ///
     /// Signals: `MessageErase` from `by`, to the other members.
     ///
@@ -301,21 +418,20 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// - 429 [`TooFast`](Refusal::TooFast)
     /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
     /// - 400 [`NotMember`](Refusal::NotMember)
-    /// - 404 [`NoSuchEntry`](Refusal::NoSuchEntry) for an entry that `by` may not read, or that does
-    ///   not exist
-    /// - 403 [`NotAuthor`](Refusal::NotAuthor) for a plain member; [`Outranked`](Refusal::Outranked)
-    ///   if the author is of no lower rank
+    /// - 404 [`NoSuchEntry`](Refusal::NoSuchEntry) if the entry does not exist, or `by` may not read it
+    /// - 403 [`NotAuthor`](Refusal::NotAuthor) if `by` is a plain member and not the author;
+    ///   [`Outranked`](Refusal::Outranked) if the author has the same or a higher rank
     /// - 409 [`AlreadyErased`](Refusal::AlreadyErased)
     pub fn erase(&mut self, by: U, group: G, seq: Seq, now: Timestamp) -> CommandResult<(), U, G> {
         self.charge(Operation::Erase, &by, Some(&group), now)?;
         self.state.erase(by, group, seq, now)
     }
 
-    /// Dissolves a group, whatever its [`OwnerExit`](crate::OwnerExit). Returns all that was in it.
-    /// O(log N), however large it is.
+    /// Dissolves a group, also if its [`OwnerExit`](crate::OwnerExit) would not. Returns the group with
+    /// all that was in it. O(log N) for a group of any size.
     ///
-    /// `farewell` is what the owner says to the members, and to whoever asks for the group while it
-    /// is remembered.
+    /// `farewell` is a note and a successor for the members and for users who later send a command
+    /// to the group; [`Farewell::NONE`] has neither.
     ///
     /// Signals: `MemberKick` from and by `owner`, then `HistoryPurge` with the farewell, both to
     /// every other member.
@@ -333,9 +449,9 @@ impl<U: Id, G: Id> Engine<U, G> {
     ///
     /// let mut engine = Engine::default();
     /// let (alice, group, now) = (UserId(1), GroupId(7), Timestamp(1_000));
-    /// let _ = engine.create(alice, group, now)?;
+    /// engine.create(alice, group, now)?.ignore_signals();
     /// let farewell = Farewell { note: Some("we have moved".into()), successor: Some(GroupId(8)) };
-    /// let _ = engine.dissolve(alice, group, farewell, now)?;
+    /// engine.dissolve(alice, group, farewell, now)?.ignore_signals();
     ///
     /// let Err(Refusal::Dissolved { successor, .. }) = engine.join(UserId(2), group, now) else {
     ///     panic!()
@@ -354,7 +470,7 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.dissolve(owner, group, farewell, now)
     }
 
-    /// Makes `user` the owner; who was becomes an admin. O(log N).
+    /// Makes `user` the owner. The previous owner becomes an admin. O(log N).
     ///
     /// Signals: `OwnerChange` from `user`, to every member.
     ///
@@ -365,6 +481,21 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// - 403 [`NotOwner`](Refusal::NotOwner)
     /// - 400 [`TargetNotMember`](Refusal::TargetNotMember)
     /// - 409 [`AlreadyOwner`](Refusal::AlreadyOwner)
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, GroupId, Rank, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, bob, group, now) = (UserId(1), UserId(2), GroupId(7), Timestamp(1_000));
+    /// engine.create(alice, group, now)?.ignore_signals();
+    /// engine.join(bob, group, now)?.ignore_signals();
+    ///
+    /// engine.transfer(alice, group, bob, now)?.ignore_signals();
+    /// let group = engine.group(&group).unwrap();
+    /// assert_eq!((group.owner(), group.rank(&alice)), (&bob, Some(Rank::Admin)));
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
     pub fn transfer(
         &mut self,
         owner: U,
@@ -376,7 +507,7 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.transfer(owner, group, user, now)
     }
 
-    /// Makes a member an admin, or an admin a member. Only the owner does. O(log N).
+    /// Makes a member an admin, or an admin a plain member. Only the owner may do this. O(log N).
     ///
     /// Signals: `RankChange` from `user`, to every member.
     ///
@@ -385,9 +516,26 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
     /// - 400 [`NotMember`](Refusal::NotMember)
     /// - 403 [`NotOwner`](Refusal::NotOwner); [`Outranked`](Refusal::Outranked) if `user` is the
-    ///   owner, or `rank` is [`Rank::Owner`]: that is what [`transfer`](Self::transfer) is for
+    ///   owner, or `rank` is [`Rank::Owner`] (use [`transfer`](Self::transfer))
     /// - 400 [`TargetNotMember`](Refusal::TargetNotMember)
     /// - 409 [`AlreadyRanked`](Refusal::AlreadyRanked)
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, GroupId, Rank, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, bob, group, now) = (UserId(1), UserId(2), GroupId(7), Timestamp(1_000));
+    /// engine.create(alice, group, now)?.ignore_signals();
+    /// engine.join(bob, group, now)?.ignore_signals();
+    ///
+    /// let ranked = engine.set_rank(alice, group, bob, Rank::Admin, now)?;
+    /// assert!(ranked.signals[0].audience.iter().eq([&alice, &bob]));
+    /// assert_eq!(engine.group(&group).unwrap().rank(&bob), Some(Rank::Admin));
+    /// let again = engine.set_rank(alice, group, bob, Rank::Admin, now);
+    /// assert_eq!(again, Err(Refusal::AlreadyRanked));
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
     pub fn set_rank(
         &mut self,
         by: U,
@@ -400,17 +548,32 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.set_rank(by, group, user, rank, now)
     }
 
-    /// Changes all options of a group. Entries past their old retention can't be read any more,
-    /// whatever the new one says; their memory is freed a few blocks at a time, here and with each
-    /// post. O(log N + log² n).
+    /// Replaces all options of a group. Entries past the old retention stay unreadable, even if the
+    /// new retention is longer. Their memory is freed a few blocks at a time, here and with each post.
+    /// O(log N + log² n).
     ///
-    /// No signal.
+    /// Signals: none.
     ///
     /// # Errors
     /// - 429 [`TooFast`](Refusal::TooFast)
     /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
     /// - 400 [`NotMember`](Refusal::NotMember)
     /// - 403 [`NotOwner`](Refusal::NotOwner)
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, GroupId, GroupOptions, Rank, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, bob, group, now) = (UserId(1), UserId(2), GroupId(7), Timestamp(1_000));
+    /// engine.create(alice, group, now)?.ignore_signals();
+    /// engine.join(bob, group, now)?.ignore_signals();
+    ///
+    /// let options = GroupOptions { post: Rank::Admin, ..*engine.group(&group).unwrap().options() };
+    /// engine.set_options(alice, group, options, now)?.ignore_signals();
+    /// assert_eq!(engine.post(bob, group, "hello", now), Err(Refusal::NotAdmin));
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
     pub fn set_options(
         &mut self,
         by: U,
@@ -422,9 +585,9 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.set_options(by, group, options, now)
     }
 
-    /// Bars `user` from the group until `until`, or until the ban is lifted; kicks them first, if
-    /// they are a member. A ban they were under is replaced. Returns the stint that ended, if one
-    /// did. O(log N).
+    /// Forbids `user` to join or to be added until `until`, or until the ban is lifted. If they are a
+    /// member, they are kicked. It replaces an earlier ban of `user`. Returns the stint that ended, if
+    /// they were a member. O(log N).
     ///
     /// Signals: if `user` was a member, `MemberKick` as for [`kick`](Self::kick).
     ///
@@ -432,10 +595,29 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// - 429 [`TooFast`](Refusal::TooFast)
     /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
     /// - 400 [`NotMember`](Refusal::NotMember), of `by`
-    /// - 403 [`NotAdmin`](Refusal::NotAdmin); [`Outranked`](Refusal::Outranked) if `user` is of no
-    ///   lower rank, or is `by`
+    /// - 403 [`NotAdmin`](Refusal::NotAdmin); [`Outranked`](Refusal::Outranked) if `user` has the same
+    ///   or a higher rank, or is `by`
     /// - 409 [`AlreadyExpired`](Refusal::AlreadyExpired) if `until` is not after `now`
     /// - 413 [`OverLimit`](Refusal::OverLimit): bans per group
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, GroupId, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, bob, group, now) = (UserId(1), UserId(2), GroupId(7), Timestamp(1_000));
+    /// engine.create(alice, group, now)?.ignore_signals();
+    /// engine.join(bob, group, now)?.ignore_signals();
+    ///
+    /// let until = Some(now.after(60_000));
+    /// let banned = engine.ban(alice, group, bob, until, now)?;
+    /// assert!(banned.value.is_some(), "bob was a member");
+    /// assert_eq!(engine.join(bob, group, now), Err(Refusal::Banned { by: alice, until }));
+    ///
+    /// engine.unban(alice, group, bob, now)?.ignore_signals();
+    /// engine.join(bob, group, now)?.ignore_signals();
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
     pub fn ban(
         &mut self,
         by: U,
@@ -448,9 +630,9 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.ban(by, group, user, until, now)
     }
 
-    /// Lifts a ban. O(log N).
+    /// Lifts a ban. Any admin may lift any ban. O(log N). [`ban`](Self::ban) has an example.
     ///
-    /// No signal.
+    /// Signals: none.
     ///
     /// # Errors
     /// - 429 [`TooFast`](Refusal::TooFast)
@@ -463,10 +645,12 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.unban(by, group, user, now)
     }
 
-    /// Forbids `user` to post and to edit, until `until`, or until the mute is lifted. `user` need not
-    /// be a member: a mute outlives leaving and coming back, and every change of rank. An owner who
-    /// was muted before stays muted, and nobody outranks them to lift it. A mute they were under is
-    /// replaced. Up to two mutes that are over are forgotten. O(log N).
+    /// Forbids `user` to post and to edit until `until`, or until the mute is lifted. It replaces an
+    /// earlier mute of `user`. Up to two mutes that ended are removed. O(log N).
+    ///
+    /// `user` need not be a member. A mute stays in force when they leave and come back, and when their
+    /// rank changes. So a muted member who becomes the owner stays muted, and no one has the rank to
+    /// unmute them.
     ///
     /// Signals: `Mute` from `user`, to every member, if `user` is one.
     ///
@@ -485,16 +669,16 @@ impl<U: Id, G: Id> Engine<U, G> {
     ///
     /// let mut engine = Engine::default();
     /// let (alice, bob, group, now) = (UserId(1), UserId(2), GroupId(7), Timestamp(1_000));
-    /// let _ = engine.create(alice, group, now)?;
-    /// let _ = engine.join(bob, group, now)?;
+    /// engine.create(alice, group, now)?.ignore_signals();
+    /// engine.join(bob, group, now)?;
     ///
     /// let until = Some(now.after(60_000));
-    /// let _ = engine.mute(alice, group, bob, until, now)?;
+    /// engine.mute(alice, group, bob, until, now)?.ignore_signals();
     /// assert_eq!(engine.post(bob, group, "hi", now), Err(Refusal::Muted { by: alice, until }));
     /// assert_eq!(engine.group(&group).unwrap().mutes(now).count(), 1);
     ///
-    /// let _ = engine.unmute(alice, group, bob, now)?;
-    /// let _ = engine.post(bob, group, "hi", now)?;
+    /// engine.unmute(alice, group, bob, now)?.ignore_signals();
+    /// engine.post(bob, group, "hi", now)?.ignore_signals();
     /// # Ok::<(), Refusal<UserId>>(())
     /// ```
     pub fn mute(
@@ -509,8 +693,8 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.mute(by, group, user, until, now)
     }
 
-    /// Lifts a mute. It takes the same rank as muting, so nobody lifts their own. Up to two mutes
-    /// that are over are forgotten. O(log N). [`mute`](Self::mute) has an example.
+    /// Lifts a mute. It needs the same rank as [`mute`](Self::mute), so nobody can lift their own. Up
+    /// to two mutes that ended are removed. O(log N). [`mute`](Self::mute) has an example.
     ///
     /// Signals: `Unmute` from `user`, to every member, if `user` is one.
     ///
@@ -526,16 +710,31 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.unmute(by, group, user, now)
     }
 
-    /// Ends every membership of `user`: their account goes. Each group goes through what
-    /// [`leave`](Self::leave) does; but where an owner's leaving would be refused, the senior admin
-    /// succeeds them, or else the group is dissolved, for an account that goes cannot stay. Returns
-    /// what came of each group, in the order of joining. O(log N) for each group and each index
-    /// entry of `user` that waits for the sweep, however large the groups are.
+    /// Ends every membership of `user`, for when their account is deleted. In each group it does what
+    /// [`leave`](Self::leave) does. But where the owner's leaving would be refused, the admin with the
+    /// longest membership becomes the owner, or without an admin the group is dissolved. Returns what
+    /// happened to each group, in the order of joining. O(log N) for each group and each stale index
+    /// entry of `user`, for groups of any size.
     ///
     /// Signals: those of each leave, group by group.
     ///
     /// # Errors
-    /// - 429 [`TooFast`](Refusal::TooFast). There is one rate cell per user.
+    /// - 429 [`TooFast`](Refusal::TooFast): the rate limit is per user
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Departure, Engine, GroupId, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, bob, group, now) = (UserId(1), UserId(2), GroupId(7), Timestamp(1_000));
+    /// engine.create(alice, group, now)?.ignore_signals();
+    /// engine.join(bob, group, now)?.ignore_signals();
+    ///
+    /// let left = engine.leave_all(alice, now)?;
+    /// assert!(matches!(left.value[..], [(GroupId(7), Departure::Dissolved(_))]));
+    /// assert_eq!(engine.groups_of(&bob).count(), 0);
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
     pub fn leave_all(
         &mut self,
         user: U,
@@ -545,29 +744,63 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.leave_all(user, now)
     }
 
-    /// Carries out a command that comes as data: the very same as calling its method.
+    /// Carries out a command that is given as data. It does the same as the command's method.
     ///
-    /// It is total: every command gets a result, and none panics. The same commands with the same
-    /// times give the same results, signals and state on any machine.
+    /// Every command gets a result; none panics. The same commands with the same times give the same
+    /// results, signals and state on every machine.
     ///
     /// # Errors
     /// Those of the command's method.
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Command, Engine, GroupId, Reply, Stint, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let json = r#"{"create":{"owner":"1","group":"7"}}"#;
+    /// let command: Command<UserId, GroupId> = serde_json::from_str(json)?;
+    /// let created = engine.apply(command, Timestamp(1_000))?;
+    /// assert_eq!(created.value, Reply::Created(Stint(1)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn apply(
         &mut self,
         command: Command<U, G>,
         now: Timestamp,
     ) -> CommandResult<Reply<U, G>, U, G> {
-        self.charge(command.kind(), command.actor(), command.group(), now)?;
+        self.charge(command.operation(), command.actor(), command.group(), now)?;
         self.execute(command, now)
     }
 
-    /// Carries out all of the commands, or none. Returns the reply to each, and all their signals in
-    /// order. Rate limits are neither checked nor charged: a batch is the host's own. What it costs
-    /// is what its commands cost, and undoing them O(1).
+    /// Carries out all of the commands or none of them. Returns the reply to each, and the signals of
+    /// all. Rate limits do not apply, because a batch comes from the host, not from a user. So it also
+    /// serves to import groups. It costs what its commands cost; undoing them is O(1).
     ///
     /// # Errors
-    /// The refusal of the first command that is refused, and which it was. The engine is then as if
-    /// the batch had never come.
+    /// The refusal of the first command that is refused, and its place in the batch. The engine is
+    /// then unchanged.
+    ///
+    /// # Examples
+    /// The owner hands over the group and leaves, in one step:
+    /// ```
+    /// use disband::{Command, Engine, GroupId, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, bob, group, now) = (UserId(1), UserId(2), GroupId(7), Timestamp(1_000));
+    /// engine.create(alice, group, now)?.ignore_signals();
+    /// engine.join(bob, group, now)?.ignore_signals();
+    ///
+    /// let batch = [
+    ///     Command::Transfer { owner: alice, group, user: bob },
+    ///     Command::Leave { user: alice, group, stint: None },
+    /// ];
+    /// let done = engine.apply_all(batch.clone(), now)?;
+    /// assert_eq!((done.value.len(), done.signals.len()), (2, 2));
+    ///
+    /// let refused = engine.apply_all(batch, now).unwrap_err();
+    /// assert_eq!((refused.index, refused.refusal.code()), (0, 400));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn apply_all(
         &mut self,
         commands: impl IntoIterator<Item = Command<U, G>>,
@@ -576,7 +809,7 @@ impl<U: Id, G: Id> Engine<U, G> {
         let mut next = self.clone();
         let mut all = Outcome { value: Vec::new(), signals: Vec::new() };
         for (index, command) in commands.into_iter().enumerate() {
-            next.state.tidy(share(command.kind()), now);
+            next.state.tidy(share(command.operation()), now);
             let one =
                 next.execute(command, now).map_err(|refusal| BatchRefusal { index, refusal })?;
             all.value.push(one.value);
@@ -586,11 +819,28 @@ impl<U: Id, G: Id> Engine<U, G> {
         Ok(all)
     }
 
-    /// What [`apply`](Self::apply) would do, without doing it. O(1) more than the command, which
-    /// copies the path to what it changes.
+    /// The result that [`apply`](Self::apply) would have; it changes nothing. O(1) more than the
+    /// command, which works on a clone and so copies the path to what it changes.
     ///
     /// # Errors
     /// Those of the command's method.
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Command, Engine, GroupId, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, bob, group, now) = (UserId(1), UserId(2), GroupId(7), Timestamp(1_000));
+    /// engine.create(alice, group, now)?.ignore_signals();
+    /// engine.join(bob, group, now)?.ignore_signals();
+    ///
+    /// // How many users would lose their membership if Alice left?
+    /// let leave = Command::Leave { user: alice, group, stint: None };
+    /// let preview = engine.preview(leave, now)?;
+    /// assert_eq!(preview.signals[0].audience.len(), 1);
+    /// assert!(engine.group(&group).is_some());
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
     pub fn preview(
         &self,
         command: Command<U, G>,
@@ -599,7 +849,7 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.clone().apply(command, now)
     }
 
-    /// A command that has passed the rate limit, or has none.
+    /// Carries out a command without its rate limit.
     fn execute(
         &mut self,
         command: Command<U, G>,
@@ -656,12 +906,13 @@ impl<U: Id, G: Id> Engine<U, G> {
         })
     }
 
-    /// What every command does first, by itself: the rate limit, and a bounded share of the cleaning,
-    /// paid for by the charge. O(log N).
+    /// The first step of every command, alone: charges its rate limit and cleans a bounded amount.
+    /// O(log N).
     ///
-    /// For a host that replicates commands and knows that one will be refused: charging for it leaves
-    /// the engine as the refused command would, so its text need not be kept. `group` is
-    /// [`Command::group`], and `None` for [`Operation::LeaveAll`].
+    /// This is for hosts that replicate commands. If the host knows that a command will be refused, a
+    /// charge leaves the engine in the same state as the refused command, so the host need not
+    /// replicate the command's text. `group` is [`Command::group`], which is `None` for
+    /// [`Operation::LeaveAll`].
     ///
     /// # Errors
     /// - 429 [`TooFast`](Refusal::TooFast)
@@ -695,18 +946,18 @@ impl<U: Id, G: Id> Engine<U, G> {
         Ok(())
     }
 
-    /// Changes the configuration, all of it. It is the host's command, not a user's: there is no rate
-    /// limit, no time and no signal. Replicas carry it out at the same place in their order.
+    /// Replaces the whole configuration. This comes from the host, not from a user, so it has no rate
+    /// limit, no time and no signal. Replicas must do it at the same place in their order of commands.
     ///
-    /// What exists may stand above a limit that was lowered: it stays, and only stops growing. Where
-    /// [`Config::departures`] was lowered, a group forgets what is too many at its next departure.
-    /// Where the quota of an operation changed, all allowances of it are full again: its rate cells
-    /// are forgotten, and returned to be freed where the caller likes.
+    /// - What exists stays, also above a limit that was lowered. It only cannot grow.
+    /// - If [`Config::departures`] was lowered, each group shortens its list at its next departure.
+    /// - If the quota of an operation changed, all users have its full allowance again. Its rate cells
+    ///   are returned, so that the caller can free them elsewhere.
     ///
-    /// O(1): it depends on nothing that the engine holds.
+    /// O(1), for an engine of any size.
     ///
     /// # Errors
-    /// [`ConfigError::Instance`] if the instance number is another. Nothing has changed then.
+    /// [`ConfigError::Instance`] if the instance number differs. Nothing is changed then.
     ///
     /// # Examples
     /// ```
@@ -714,11 +965,11 @@ impl<U: Id, G: Id> Engine<U, G> {
     ///
     /// let mut engine = Engine::default();
     /// let (alice, group, now) = (UserId(1), GroupId(7), Timestamp(1_000));
-    /// let _ = engine.create(alice, group, now).unwrap();
+    /// engine.create(alice, group, now).unwrap().ignore_signals();
     ///
     /// let limits = Limits { message_bytes: Some(2), ..engine.config().limits };
     /// let forgotten = engine.set_config(Config { limits, ..*engine.config() })?;
-    /// assert!(forgotten.is_empty(), "no quota has changed");
+    /// assert_eq!((forgotten.is_empty(), forgotten.len()), (true, 0), "no quota has changed");
     /// assert_eq!(engine.post(alice, group, "long", now).unwrap_err().code(), 413);
     ///
     /// assert!(engine.set_config(Config { instance: 5, ..*engine.config() }).is_err());
@@ -734,58 +985,128 @@ impl<U: Id, G: Id> Engine<U, G> {
         Ok(self.limiter.keep(is_kept))
     }
 
-    /// The page of a group's history, newest first: what is within its retention, and, unless the
-    /// group's [`HistoryAccess`](crate::HistoryAccess) is full, was posted since `reader` joined.
+    /// A page of a group's log, newest first. It has the entries that `reader` may read: those within
+    /// the group's retention and, unless its [`HistoryAccess`](crate::HistoryAccess) is `Full`, posted
+    /// since `reader` joined.
     ///
-    /// O(log n) and the entries walked; O(log² n) where the page reaches back past the first entry
-    /// that the reader may see. It is not rate-limited: reading changes nothing.
+    /// O(log n), and O(log² n) if the page reaches back to the first entry that `reader` may read. Each
+    /// step of the iterator is O(1), and O(log n) once per 32 entries. Reads have no rate limit.
     ///
     /// # Errors
     /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
     /// - 400 [`NotMember`](Refusal::NotMember)
-    pub fn history(
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, GroupId, Page, Refusal, Seq, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, group, now) = (UserId(1), GroupId(7), Timestamp(1_000));
+    /// engine.create(alice, group, now)?.ignore_signals();
+    ///
+    /// for text in ["one", "two", "three"] {
+    ///     engine.post(alice, group, text, now)?.ignore_signals();
+    /// }
+    ///
+    /// let newest: Vec<_> = engine.history(&alice, &group, Page::newest(2), now)?.collect();
+    /// assert_eq!((newest[0].0, &*newest[0].1.message), (Seq(2), "three"));
+    /// let (last, _) = newest[1];
+    /// let older = engine.history(&alice, &group, Page::before(last, 2), now)?;
+    /// assert!(older.map(|(_, entry)| &*entry.message).eq(["one"]));
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
+    pub fn history<Q: Ord + ?Sized, R: Ord + ?Sized>(
         &self,
-        reader: &U,
-        group: &G,
+        reader: &Q,
+        group: &R,
         page: Page,
         now: Timestamp,
-    ) -> Result<History<'_, U>, Refusal<U, G>> {
+    ) -> Result<History<'_, U>, Refusal<U, G>>
+    where
+        U: Borrow<Q>,
+        G: Borrow<R>,
+    {
         self.state.history(reader, group, page, now)
     }
 
-    /// A living group. O(log N).
+    /// A group. O(log N). [`Group`] has an example.
     #[must_use]
-    pub fn group(&self, group: &G) -> Option<&Group<U>> {
+    pub fn group<Q: Ord + ?Sized>(&self, group: &Q) -> Option<&Group<U>>
+    where
+        G: Borrow<Q>,
+    {
         self.state.groups.get(group).map(Arc::as_ref)
     }
 
-    /// All living groups, by ascending id.
-    pub fn groups(&self) -> impl DoubleEndedIterator<Item = (&G, &Group<U>)> + ExactSizeIterator {
-        self.state.groups.iter().map(|(id, group)| (id, &**group))
+    /// All groups, in ascending order of ids. O(1) to begin; a step is O(1), amortised.
+    /// [`groups_of`](Self::groups_of) has an example.
+    #[must_use]
+    pub fn groups(&self) -> Groups<'_, U, G> {
+        Groups(self.state.groups.iter())
     }
 
-    /// The groups that `user` is in, with their stint in each, in the order of joining. Always
-    /// exact. O(log N) for each index entry of theirs, those of dissolved groups that still wait for
-    /// the sweep among them.
-    pub fn groups_of(&self, user: &U) -> impl DoubleEndedIterator<Item = (&G, Stint)> {
+    /// The groups that `user` is a member of, with their stint in each, in the order of joining. It is
+    /// always exact. O(log N) for each index entry of the user, including stale ones.
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, Refusal, Timestamp};
+    ///
+    /// let mut engine = Engine::<String, String>::default();
+    /// let (alice, bob, now) = (|| "alice".to_owned(), || "bob".to_owned(), Timestamp(0));
+    /// engine.create(alice(), "rust".into(), now)?.ignore_signals();
+    /// engine.create(alice(), "music".into(), now)?.ignore_signals();
+    /// engine.join(bob(), "rust".into(), now)?.ignore_signals();
+    ///
+    /// assert!(engine.groups().map(|(id, _)| id).eq(["music", "rust"]));
+    /// assert!(engine.groups_of("bob").map(|(id, _)| id).eq(["rust"]));
+    /// assert!(engine.owned_by("alice").map(|(id, _)| id).eq(["rust", "music"]));
+    /// # Ok::<(), Refusal<String, String>>(())
+    /// ```
+    #[must_use]
+    pub fn groups_of<Q: Ord + ?Sized>(&self, user: &Q) -> GroupsOf<'_, G>
+    where
+        U: Borrow<Q>,
+    {
         self.state.directory.of(user)
     }
 
-    /// The groups that `user` owns, in the order of joining. The cost of
-    /// [`groups_of`](Self::groups_of).
-    pub fn owned_by(&self, user: &U) -> impl DoubleEndedIterator<Item = (&G, &Group<U>)> {
+    /// The groups that `user` owns, in the order of joining. It costs as much as
+    /// [`groups_of`](Self::groups_of), which has an example.
+    pub fn owned_by<'a, Q: Ord + ?Sized>(
+        &'a self,
+        user: &'a Q,
+    ) -> impl DoubleEndedIterator<Item = (&'a G, &'a Group<U>)>
+    where
+        U: Borrow<Q>,
+    {
         self.groups_of(user)
             .filter_map(|(id, _)| Some((id, self.group(id)?)))
-            .filter(move |(_, group)| group.owner() == user)
+            .filter(move |(_, group)| group.owner().borrow() == user)
     }
 
-    /// The configuration: the one that the engine was made with, or the last one that was set.
+    /// The configuration. [`set_config`](Self::set_config) has an example.
     #[must_use]
     pub const fn config(&self) -> &Config {
         &self.state.config
     }
 
-    /// How much there is of everything. O(1).
+    /// The sizes of the engine. O(1).
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, GroupId, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, bob, group, now) = (UserId(1), UserId(2), GroupId(7), Timestamp(1_000));
+    /// engine.create(alice, group, now)?.ignore_signals();
+    /// engine.join(bob, group, now)?.ignore_signals();
+    ///
+    /// engine.post(bob, group, "hello", now)?.ignore_signals();
+    /// let stats = engine.stats();
+    /// assert_eq!((stats.groups, stats.memberships, stats.message_bytes), (1, 2, 5));
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         let directory = &self.state.directory;
@@ -801,8 +1122,25 @@ impl<U: Id, G: Id> Engine<U, G> {
     }
 
     /// Looks at up to `budget` index entries and removes those of dissolved groups. Every command
-    /// does a little of this; a host with time on its hands can do more. It changes nothing that
-    /// can be seen but [`Stats::unswept`]. O(budget · log N), and O(1) if nothing waits.
+    /// does a part of this, so it is optional: a host can use it when idle. It changes nothing that a
+    /// host can see except [`Stats::unswept`]. O(budget · log N), and O(1) if there is nothing to
+    /// remove.
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, GroupId, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, bob, group, now) = (UserId(1), UserId(2), GroupId(7), Timestamp(1_000));
+    /// engine.create(alice, group, now)?.ignore_signals();
+    /// engine.join(bob, group, now)?.ignore_signals();
+    ///
+    /// engine.leave(alice, group, now)?.ignore_signals();
+    /// assert_eq!(engine.stats().unswept, 2);
+    /// engine.sweep(100);
+    /// assert_eq!(engine.stats().unswept, 0);
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
     pub fn sweep(&mut self, budget: usize) {
         self.state.directory.sweep(budget);
     }
@@ -816,7 +1154,7 @@ impl<U: Id, G: Id> Engine<U, G> {
     }
 }
 
-/// What a command pays for in the sweep of the index.
+/// How much of the sweep of the index a command does.
 const fn share(operation: Operation) -> Share {
     match operation {
         Operation::Create | Operation::Join | Operation::Add => Share::MayJoin,
@@ -838,6 +1176,44 @@ impl<U: Id, G: Id> PartialEq for Engine<U, G> {
 }
 
 impl<U: Id, G: Id> Eq for Engine<U, G> {}
+
+/// Hashes two counters only, so it is O(1).
+impl<U: Id, G: Id> Hash for Engine<U, G> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.state.next_stint, self.state.next_key).hash(state);
+    }
+}
+
+/// The groups of an engine, in ascending order of ids. [`Engine::groups`] returns it.
+#[derive(Clone)]
+pub struct Groups<'a, U: Id, G: Id>(GroupsIter<'a, U, G>);
+
+impl<'a, U: Id, G: Id> Iterator for Groups<'a, U, G> {
+    type Item = (&'a G, &'a Group<U>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|(id, group)| (id, &**group))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl<U: Id, G: Id> DoubleEndedIterator for Groups<'_, U, G> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.0.next_back().map(|(id, group)| (id, &**group))
+    }
+}
+
+impl<U: Id, G: Id> ExactSizeIterator for Groups<'_, U, G> {}
+impl<U: Id, G: Id> FusedIterator for Groups<'_, U, G> {}
+
+impl<U: Id, G: Id> fmt::Debug for Groups<'_, U, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Groups").field("left", &self.len()).finish_non_exhaustive()
+    }
+}
 
 /// A summary: the numbers of [`Engine::stats`].
 impl<U: Id, G: Id> fmt::Debug for Engine<U, G> {

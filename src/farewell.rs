@@ -1,23 +1,24 @@
-//! What an owner says when they dissolve a group.
+//! The note and the successor that an owner gives when they dissolve a group.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// What [`Engine::dissolve`](crate::Engine::dissolve) may say to the members, and to whoever asks for
-/// the group while it is remembered. By default nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A note and a successor for [`Engine::dissolve`](crate::Engine::dissolve), which has an example. The
+/// members get both with the `HistoryPurge` signal. Users who later send a command to the group get
+/// both with the refusal, while the group is remembered.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Farewell<G> {
-    /// Why, or whatever else the owner wants to say: at most
+    /// A text of the owner. Its length is limited by
     /// [`Limits::note_bytes`](crate::Limits::note_bytes).
     pub note: Option<Arc<str>>,
-    /// The group to go to. The engine doesn't look at it: there need not be such a group.
+    /// The group that replaces this one. The engine does not check that it exists.
     pub successor: Option<G>,
 }
 
 impl<G> Farewell<G> {
-    /// Says nothing.
+    /// No note and no successor.
     pub const NONE: Farewell<G> = Farewell { note: None, successor: None };
 }
 

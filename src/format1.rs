@@ -1,7 +1,8 @@
-//! What a snapshot of format 1 is made of, where that differs from today's.
+//! The types of snapshot format 1 that differ from the present format.
 //!
-//! Formats that write no names, like postcard, need every field that there was then, in its order.
-//! Formats that write names need nothing from here: whatever format 1 lacks has a default.
+//! They are needed for encodings without field names, such as postcard, which store the fields of the
+//! time in their order. Encodings with names do not need them: fields that format 1 lacks have a
+//! default.
 
 use std::sync::Arc;
 

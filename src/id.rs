@@ -1,42 +1,27 @@
-//! Ids: the host's own for users and groups, ours for stints and log entries.
+//! Ids of users and groups, which the host chooses; memberships and log entries, which the engine
+//! numbers.
 
 use std::fmt;
-use std::num::ParseIntError;
-use std::str::FromStr;
 
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// What may identify a user or a group: any type that can be cloned, ordered and shown.
+use crate::decimal::{self, decimal};
+
+/// A type that identifies users or groups. Every type that is `Clone + Ord + Debug` implements it:
+/// `u64`, `Uuid`, `Arc<str>`, `String`.
 ///
-/// It is implemented for all of them (`u64`, `Uuid`, `Arc<str>`, `String` …). A command compares
-/// ids O(log n) times and clones a few, and up to 62 more for each array that it copies: those of
-/// small maps, and of maps that a clone shares. So both should be cheap. `Ord` must be a
-/// total order that never changes, and ids that are equal must be the same to whoever looks: an
-/// order that ignores case would let replicas differ in which spelling they kept.
+/// A command compares ids O(log n) times and clones a few of them. Where it copies an array of a
+/// small or shared map, it clones up to 62 more. So comparing and cloning should be cheap: prefer
+/// `Arc<str>` to `String`.
+///
+/// `Ord` must be a total order that never changes. Two ids that compare equal must be the same in
+/// every other way too: with an order that ignores case, replicas could keep different spellings.
+///
+/// Refusals and signals print ids with `Display`; [`wire`](crate::wire) needs it too.
 pub trait Id: Clone + Ord + fmt::Debug {}
 
 impl<T: Clone + Ord + fmt::Debug> Id for T {}
-
-/// The text is not the canonical decimal form of an id: digits alone, no leading zero, below 2^64.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("an id is a number below 2^64 in plain decimal digits")]
-pub struct ParseIdError(());
-
-impl From<ParseIntError> for ParseIdError {
-    fn from(_: ParseIntError) -> Self {
-        ParseIdError(())
-    }
-}
-
-fn parse_canonical(text: &str) -> Result<u64, ParseIdError> {
-    let id: u64 = text.parse()?;
-    // `u64` also takes "+1" and "007": two spellings of one id would be two keys to a cache.
-    match text.as_bytes() {
-        [b'0', _, ..] | [b'+', ..] => Err(ParseIdError(())),
-        _ => Ok(id),
-    }
-}
 
 struct DecimalVisitor;
 
@@ -48,7 +33,7 @@ impl Visitor<'_> for DecimalVisitor {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<u64, E> {
-        parse_canonical(text).map_err(E::custom)
+        decimal::parse(text).map_err(E::custom)
     }
 }
 
@@ -56,24 +41,21 @@ macro_rules! decimal_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         ///
-        /// It reads and writes as a decimal string, as the wire does; in formats that are not for
-        /// people it is an integer.
+        /// In human-readable formats it is a string of decimal digits, in all others an integer.
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("use disband::", stringify!($name), ";")]
+        ///
+        #[doc = concat!("let id = ", stringify!($name), "::from(808080);")]
+        #[doc = concat!("assert_eq!(\"808080\".parse(), Ok::<", stringify!($name), ", disband::ParseNumberError>(id));")]
+        /// assert_eq!(id.to_string(), "808080");
+        /// assert_eq!(u64::from(id), 808080);
+        /// ```
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub u64);
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(&self.0, f)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = ParseIdError;
-
-            fn from_str(text: &str) -> Result<Self, ParseIdError> {
-                parse_canonical(text).map($name)
-            }
-        }
+        decimal!($name);
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -98,46 +80,41 @@ macro_rules! decimal_id {
 }
 
 decimal_id! {
-    /// A user, where the host has no id type of its own.
+    /// The id of a user, for hosts that have no id type of their own.
     UserId
 }
 decimal_id! {
-    /// A group, where the host has no id type of its own.
+    /// The id of a group, for hosts that have no id type of their own.
     GroupId
 }
 
-/// One unbroken membership of one user in one group.
+/// The number of one unbroken membership of one user in one group: it begins when the user joins,
+/// and ends when they leave or are kicked. A user who comes back has another stint.
 ///
-/// Unique in the engine, and later ones are larger; numbers may be skipped.
+/// A stint is unique in the engine, and later ones are larger. Numbers may be skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Stint(pub u64);
 
-impl fmt::Display for Stint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
+decimal!(Stint);
 
-/// The number of an entry in a group's log: dense from 0, never reused in that group.
+/// The number of an entry in a group's log. The first entry of a group is 0, each next one is one
+/// higher, and no number is used twice in a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Seq(pub u64);
 
-impl fmt::Display for Seq {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
+decimal!(Seq);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn ids_read_in_canonical_decimal_only() {
+    fn only_canonical_decimal_is_an_id() {
         assert_eq!("0".parse(), Ok(UserId(0)));
         assert_eq!("18446744073709551615".parse(), Ok(GroupId(u64::MAX)));
         for text in ["", "00", "01", "+1", "-1", " 1", "1 ", "1.0", "18446744073709551616", "١"] {
-            assert_eq!(text.parse::<UserId>(), Err(ParseIdError(())), "{text:?}");
+            assert!(text.parse::<UserId>().is_err(), "{text:?}");
+            assert!(text.parse::<Stint>().is_err(), "{text:?}");
             let json = serde_json::to_string(text).unwrap();
             assert!(serde_json::from_str::<UserId>(&json).is_err(), "{text:?}");
         }
@@ -145,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_strings_to_people_and_integers_to_machines() {
+    fn ids_are_strings_in_json_and_integers_in_postcard() {
         assert_eq!(serde_json::to_string(&UserId(808080)).unwrap(), r#""808080""#);
         assert_eq!(serde_json::from_str::<GroupId>(r#""7""#).unwrap(), GroupId(7));
         let bytes = postcard::to_stdvec(&UserId(7)).unwrap();

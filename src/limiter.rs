@@ -1,10 +1,10 @@
-//! The rate limiter: the generic cell rate algorithm (ITU-T I.371) in exact integer arithmetic.
+//! The rate limiter: the generic cell rate algorithm (GCRA, ITU-T I.371) in exact integer arithmetic.
 //!
-//! A cell is one number: the time at which its allowance is full again, scaled by the quota's
-//! `cells` so that nothing is ever rounded. With `n` cells each `p` milliseconds and a burst of
-//! `b`, one command is worth `p`, and an allowance holds `b·p` (its *window*, which takes `b·p / n`
-//! milliseconds to refill). All of it fits: `n` and `b` are below 2^32, `p` and times below 2^64,
-//! so no sum here reaches 2^99 and the saturating operations never saturate.
+//! A *cell* is the state of one rate limit. It is one number: the time at which its allowance is full
+//! again, multiplied by the quota's `cells` so that nothing is rounded. With `n` commands every `p`
+//! milliseconds and a burst of `b`, one command costs `p`, and an allowance holds `b·p`. That is its
+//! *window*, and it refills in `b·p / n` milliseconds. `n` and `b` are below 2^32, `p` and times are
+//! below 2^64, so no sum here reaches 2^99, and the saturating operations never saturate.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use crate::time::Timestamp;
 use crate::timed::{Due, Timed};
 use crate::tree::Spot;
 
-/// Cells evicted per charged command, at most. One would do: a command adds at most one.
+/// The most cells that one charge evicts. A charge adds at most one, so two keep up.
 const EVICTIONS: usize = 2;
 
-/// What is limited apart: a user's one kind of operation in one group. Groups that do not exist
-/// share the cell `None`, so that made-up ids can't fill the memory.
+/// The key of a cell: one user, one operation, one group. Groups that do not exist share the cell
+/// `None`, so that invented ids cannot fill the memory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CellKey<U, G> {
@@ -47,14 +47,14 @@ impl Rate {
         u128::from(self.burst.get()).saturating_mul(self.price())
     }
 
-    /// What a cell holds after one more command, or when to come again.
+    /// The value of a cell after one more command, or when the command will be admitted.
     fn charge(&self, cell: Option<u128>, now: Timestamp) -> Result<u128, Timestamp> {
         let (at, window) = (self.scaled(now), self.window());
         let owed = match cell.unwrap_or(at).saturating_sub(at) {
-            // A cell is never charged more than a window ahead of its time. One that is two windows
-            // ahead was charged before the clock went back by more than a window: that future is
-            // void, or whoever acted in it would be shut out until it comes. So the longest wait
-            // that a clock can cause is a window, and the `p / n` that anybody may have to wait.
+            // A charge sets a cell at most one window ahead of its time. If a cell is more than two
+            // windows ahead, the clock went back by more than one window since. Then the cell counts
+            // as full; otherwise the user would be refused until the clock has caught up. So the
+            // longest wait that a clock can cause is one window and the usual `p / n`.
             owed if owed > window.saturating_mul(2) => 0,
             owed => owed,
         };
@@ -68,22 +68,21 @@ impl Rate {
         }
     }
 
-    /// When a cell may be forgotten: a window after its allowance was full again, so that even a
-    /// clock that then goes back by a window finds nothing forgotten too early.
+    /// When a cell may be evicted: one window after its allowance is full. So a clock that then goes
+    /// back by up to one window finds no cell evicted too early.
     fn expiry(&self, cell: u128) -> Timestamp {
         let scaled = cell.saturating_add(self.window());
         let ms = scaled.div_ceil(u128::from(self.cells.get()));
         Timestamp(u64::try_from(ms).unwrap_or(u64::MAX))
     }
 
-    /// The latest that any clock leaves a cell at: a window past the end of time.
+    /// The largest value of a cell that any time can lead to: one window past the largest time.
     fn latest(&self) -> u128 {
         self.scaled(Timestamp::MAX).saturating_add(self.window())
     }
 }
 
-/// What a user's allowance of one operation in one group has come to: the time at which it is full
-/// again, scaled by the quota's `cells`.
+/// The time at which the allowance is full again, multiplied by the quota's `cells`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Cell(u128);
@@ -92,7 +91,7 @@ impl<K> Due<K> for Cell {
     type At = Timestamp;
     type Terms = Rate;
 
-    /// `Timestamp::MAX` stands for every time past it: such a cell has not expired even then.
+    /// `Timestamp::MAX` also stands for every later time, so such a cell never expires.
     fn due(&self, _: &K, rate: &Rate) -> Option<Timestamp> {
         let expiry = rate.expiry(self.0);
         (expiry < Timestamp::MAX).then_some(expiry)
@@ -103,21 +102,21 @@ impl<K> Due<K> for Cell {
     }
 }
 
-/// Why a cell of a snapshot can't be.
+/// Why a cell in a snapshot is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Misfit {
     /// Its operation has no limit.
     Unlimited,
-    /// No clock could have led to it, and none could end it.
+    /// No time could have led to it, and it would never expire.
     Unreachable,
 }
 
-/// The cells of one operation. They lie behind an `Arc`, so that a charge copies only those of its own
-/// operation while a clone of the engine lives.
+/// The cells of one operation. They are behind an `Arc`, so that a charge copies only cells of its own
+/// operation while a clone of the engine is alive.
 #[derive(Debug, Clone)]
 struct Cells<U: Id, G: Id> {
     of: Arc<Timed<Place<U, G>, Cell>>,
-    /// When the first of them may be evicted: kept here, because every charge asks.
+    /// When the first of them may be evicted. Every charge reads this, so it is stored.
     next: Option<Timestamp>,
 }
 
@@ -133,8 +132,8 @@ impl<U: Id, G: Id> Cells<U, G> {
     }
 }
 
-/// All cells, those of each operation apart: where an operation's quota changes, its cells are
-/// forgotten at once, however many they are.
+/// All cells, by operation: if the quota of an operation changes, all of its cells are removed in
+/// O(1).
 #[derive(Debug, Clone)]
 pub(crate) struct Limiter<U: Id, G: Id> {
     cells: Map<Operation, Cells<U, G>>,
@@ -145,8 +144,8 @@ impl<U: Id, G: Id> Limiter<U, G> {
         Limiter { cells: Map::new() }
     }
 
-    /// Of the cells of a snapshot, in strictly ascending order of their operation, user and group.
-    /// O(n log n).
+    /// Builds it from the cells of a snapshot, in strictly ascending order of operation, user and
+    /// group. O(n log n).
     pub(crate) fn from_ascending(
         cells: Vec<(CellKey<U, G>, Cell)>,
         quotas: &Quotas,
@@ -168,8 +167,8 @@ impl<U: Id, G: Id> Limiter<U, G> {
         Ok(limiter)
     }
 
-    /// Charges `user` in `group` for one `operation` at `rate`, its quota; or answers when to come
-    /// again, and touches nothing. A charge pays for the eviction of a few cells. O(log cells).
+    /// Charges a user for one operation in one group, and evicts a few expired cells. If the allowance
+    /// is used up, returns when it will be admitted and changes nothing. O(log cells).
     pub(crate) fn charge(
         &mut self,
         operation: Operation,
@@ -185,7 +184,7 @@ impl<U: Id, G: Id> Limiter<U, G> {
         let is_due = cell.and_then(|cell| cell.due(&place, rate)).is_some_and(|due| due <= now);
 
         if is_due {
-            // The charged cell itself may be evicted: evict first, then find its place again.
+            // The charged cell itself may be evicted, so evict first and search it again.
             self.evict(now);
         }
         let at = at.unwrap_or_else(|at| {
@@ -202,8 +201,8 @@ impl<U: Id, G: Id> Limiter<U, G> {
         Ok(())
     }
 
-    /// Evicts a few of the cells that may be evicted: those first whose time came first, and of
-    /// those the smallest by user, group and operation. O(log cells).
+    /// Evicts a few expired cells: those that expired first, and of those the smallest by user, group
+    /// and operation. O(log cells).
     fn evict(&mut self, now: Timestamp) {
         for _ in 0..EVICTIONS {
             let due = self.cells.iter().filter(|(_, cells)| cells.next.is_some_and(|at| at <= now));
@@ -216,7 +215,7 @@ impl<U: Id, G: Id> Limiter<U, G> {
         }
     }
 
-    /// Forgets the cells of each operation that `is_kept` does not want, and returns them. O(1).
+    /// Removes and returns the cells of each operation for which `is_kept` is false. O(1).
     pub(crate) fn keep(&mut self, is_kept: impl Fn(Operation) -> bool) -> ForgottenCells<U, G> {
         let all = std::mem::take(&mut self.cells);
         let all = all.iter().map(|(operation, cells)| (*operation, cells.clone()));
@@ -226,7 +225,7 @@ impl<U: Id, G: Id> Limiter<U, G> {
         ForgottenCells { cells: Map::from_ascending(forgotten) }
     }
 
-    /// All cells, ascending by operation, user and group.
+    /// All cells in ascending order of operation, user and group.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (CellKey<&U, &G>, &Cell)> {
         self.cells.iter().flat_map(|(operation, cells)| {
             cells.of.iter().map(|((user, group), cell)| {
@@ -240,7 +239,7 @@ impl<U: Id, G: Id> Limiter<U, G> {
         count(&self.cells)
     }
 
-    /// Whether every cell has a limit and waits for its eviction, and nothing else does. O(n log n).
+    /// Whether every cell has a limit, and the order of eviction matches the cells. O(n log n).
     pub(crate) fn is_sound(&self, quotas: &Quotas) -> bool {
         self.cells.iter().all(|(operation, cells)| match quotas.of(*operation).rate() {
             Some(rate) => cells.of.is_sound(&rate) && cells.next == cells.of.next_due(),
@@ -253,31 +252,34 @@ fn count<U: Id, G: Id>(cells: &Map<Operation, Cells<U, G>>) -> usize {
     cells.iter().map(|(_, cells)| cells.of.len()).fold(0, usize::saturating_add)
 }
 
-/// Equal if the cells are.
+/// Compares the cells.
 impl<U: Id, G: Id> PartialEq for Limiter<U, G> {
     fn eq(&self, other: &Self) -> bool {
         self.iter().eq(other.iter())
     }
 }
 
-/// The rate cells that [`Engine::set_config`](crate::Engine::set_config) has forgotten.
+/// The rate cells that [`Engine::set_config`](crate::Engine::set_config) removed. That method has an
+/// example.
 ///
-/// Freeing a million of them takes a while: drop this wherever it disturbs nobody, on another
-/// thread for instance.
+/// Dropping this frees the cells, which takes many milliseconds for a million of them. Drop it where
+/// that delays nobody, for example on another thread.
 #[derive(Clone)]
-#[must_use = "dropping it frees all of these cells: do so where that disturbs nobody"]
+#[must_use = "dropping it frees all of these cells: do so where that delays nobody"]
 pub struct ForgottenCells<U: Id, G: Id> {
     cells: Map<Operation, Cells<U, G>>,
 }
 
 impl<U: Id, G: Id> ForgottenCells<U, G> {
-    /// How many cells there are. O(1).
+    /// How many cells there are. O(1). [`Engine::set_config`](crate::Engine::set_config) has an
+    /// example.
     #[must_use]
     pub fn len(&self) -> usize {
         count(&self.cells)
     }
 
-    /// Whether no cell was forgotten. O(1).
+    /// Whether no cell was removed. O(1). [`Engine::set_config`](crate::Engine::set_config) has an
+    /// example.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -312,9 +314,9 @@ mod tests {
         assert!(!limiter.is_sound(&Quotas::default()));
     }
 
-    /// Whatever the operation: the first to expire goes first, then the smallest by user.
+    /// Across all operations: the first to expire, then the smallest by user.
     #[test]
-    fn the_first_two_of_all_operations_are_evicted() {
+    fn two_cells_are_evicted_in_order_of_expiry_across_operations() {
         let (join, leave, post) = (Operation::Join, Operation::Leave, Operation::Post);
         // The window of a join or a leave is 6 s, that of a post 5 s: all but the first expire at 11 s.
         let cells = [(2, join, 5_000), (4, join, 4_000), (1, leave, 5_000), (3, post, 6_000)];
@@ -329,16 +331,15 @@ mod tests {
     }
 
     #[test]
-    fn the_cells_of_the_operations_that_are_not_kept_are_handed_out() {
+    fn keep_returns_the_cells_that_are_not_kept() {
         let mut limiter = limiter(&[(1, Operation::Join, 5_000), (2, Operation::Post, 5_000)]);
         let forgotten = limiter.keep(|operation| operation != Operation::Join);
         assert_eq!((forgotten.len(), forgotten.is_empty(), limiter.len()), (1, false, 1));
         assert!(limiter.keep(|_| true).is_empty());
     }
 
-    /// A clock may go back by a window, and lets nobody through for that.
     #[test]
-    fn a_cell_two_windows_ahead_is_the_last_that_is_believed() {
+    fn a_cell_more_than_two_windows_ahead_counts_as_full() {
         let quotas = Quotas::default();
         let rate = quotas.of(Operation::Join).rate().unwrap();
         let ahead = rate.scaled(Timestamp(1_000)) + 2 * rate.window();
@@ -346,9 +347,8 @@ mod tests {
         assert!(rate.charge(Some(ahead + 1), Timestamp(1_000)).is_ok());
     }
 
-    /// The last clock there is charges until it refuses, and no cell lies past what it left.
     #[test]
-    fn the_latest_cell_is_the_one_that_the_last_clock_leaves() {
+    fn the_latest_cell_is_the_one_that_charges_at_the_largest_time_lead_to() {
         let rate = Quotas::default().of(Operation::Join).rate().unwrap();
         let mut cell = None;
         while let Ok(charged) = rate.charge(cell, Timestamp::MAX) {

@@ -1,24 +1,41 @@
-//! How large anything may grow.
+//! Limits on sizes.
 
 use serde::{Deserialize, Serialize};
 
-/// How large anything may grow, `None` for without bound. In JSON, those left out are the defaults.
+use crate::name::named;
+
+/// Limits on sizes. `None` is no limit. In JSON, a limit that is left out has its default.
 ///
-/// A limit on a number refuses growth alone. Where [`Engine::set_config`](crate::Engine::set_config)
-/// has lowered it below what exists, what exists stays, and a command that doesn't make it more is
+/// A limit on a number refuses growth only. [`Engine::set_config`](crate::Engine::set_config) can
+/// lower a limit below what exists: then what exists stays, and commands that do not add to it are
 /// allowed. A message or a note is always measured whole.
 ///
-/// What is not here is bounded by what is: groups by users and `groups_per_user`, rate cells by how
-/// many commands two windows see, tombstones by how many groups their owners can create and dissolve
-/// in [`Config::tombstone_ms`](crate::Config), which the rate limit on `create` bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Everything else is bounded through these limits and the rate limits:
+/// - the number of groups, by the number of users and `groups_per_user`;
+/// - rate cells, by the number of commands in two windows;
+/// - tombstones, by how many groups users can create and dissolve within
+///   [`Config::tombstone_ms`](crate::Config), which the rate limit of `create` bounds.
+///
+/// # Examples
+/// ```
+/// use disband::{Config, Engine, Limit, Limits, Refusal};
+///
+/// let limits = Limits { members_per_group: Some(1), ..Limits::default() };
+/// let mut engine = Engine::<u32, u32>::new(Config { limits, ..Config::default() });
+/// let now = disband::Timestamp(0);
+/// engine.create(1, 7, now)?.ignore_signals();
+/// let refused = engine.join(2, 7, now);
+/// assert_eq!(refused, Err(Refusal::OverLimit { limit: Limit::MembersPerGroup, max: 1 }));
+/// # Ok::<(), Refusal<u32, u32>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Members of one group, the owner among them. Default 10,000,000.
     pub members_per_group: Option<u64>,
-    /// Groups that one user is in. Default 20,000. The limit is exact. A user at this limit who
-    /// creates, joins or is added costs one search more for each group that has ended since their last
-    /// attempt, whichever group that is.
+    /// Groups that one user is in. Default 20,000. When a user at this limit creates a group, joins
+    /// or is added, that costs one more search for each group in the engine that was dissolved since
+    /// their last attempt.
     pub groups_per_user: Option<u64>,
     /// Bytes of one message. Default 65,536.
     pub message_bytes: Option<u64>,
@@ -33,15 +50,15 @@ pub struct Limits {
     /// group's tombstone.
     pub note_bytes: Option<u64>,
     /// Bytes of the messages in all logs together. Default `None`. Entries past their retention
-    /// count until a post in their group or a change of its options drops them: a silent group can
-    /// hold a part of the total.
+    /// count until they are dropped, by a post in their group or a change of its options. So a group
+    /// in which nobody posts can hold a part of the total.
     pub message_bytes_total: Option<u64>,
     /// Memberships in all groups together. Default `None`.
     pub memberships_total: Option<u64>,
 }
 
 impl Limits {
-    /// Nothing is limited.
+    /// No limits.
     pub const NONE: Limits = Limits {
         members_per_group: None,
         groups_per_user: None,
@@ -85,7 +102,7 @@ impl Default for Limits {
     }
 }
 
-/// A limit that a command would have passed.
+/// Which limit a command would have exceeded. Each has the name of its field in [`Limits`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -110,20 +127,14 @@ pub enum Limit {
     MembershipsTotal,
 }
 
-impl Limit {
-    /// The name, as the wire has it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Limit::MembersPerGroup => "members_per_group",
-            Limit::GroupsPerUser => "groups_per_user",
-            Limit::MessageBytes => "message_bytes",
-            Limit::EntriesPerGroup => "entries_per_group",
-            Limit::BansPerGroup => "bans_per_group",
-            Limit::MutesPerGroup => "mutes_per_group",
-            Limit::NoteBytes => "note_bytes",
-            Limit::MessageBytesTotal => "message_bytes_total",
-            Limit::MembershipsTotal => "memberships_total",
-        }
-    }
-}
+named!(Limit {
+    MembersPerGroup => "members_per_group",
+    GroupsPerUser => "groups_per_user",
+    MessageBytes => "message_bytes",
+    EntriesPerGroup => "entries_per_group",
+    BansPerGroup => "bans_per_group",
+    MutesPerGroup => "mutes_per_group",
+    NoteBytes => "note_bytes",
+    MessageBytesTotal => "message_bytes_total",
+    MembershipsTotal => "memberships_total",
+});

@@ -1,4 +1,4 @@
-//! The groups of one user, as the [directory](crate::directory) lists them.
+//! The groups of one user, a part of the [directory](crate::directory).
 
 use std::sync::Arc;
 
@@ -6,29 +6,29 @@ use crate::ended::{Ended, Turn};
 use crate::id::{Id, Stint};
 use crate::map::Map;
 
-/// The most entries that are kept in one order only.
+/// The most entries that are kept in one map only.
 const FEW: usize = 64;
 
-/// The groups of a user by the stints there, entries of groups that have ended among them.
+/// The groups of a user by stint, including stale entries (of groups that ended).
 #[derive(Debug, Clone)]
 pub(crate) enum Listing<G> {
     Few(Map<Stint, G>),
-    /// Too many to look all of them through whenever some group has ended.
+    /// Too many entries to search all of them for stale ones each time.
     Many(Arc<Many<G>>),
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Many<G> {
     by_stint: Map<Stint, G>,
-    /// Derived from `by_stint`: one entry each.
+    /// Derived from `by_stint`, with the same entries.
     by_group: Map<G, Stint>,
-    /// The last ending that the entries were looked through for.
+    /// The last ending whose stale entry was searched for.
     seen: Option<Turn<G>>,
 }
 
 impl<G: Id> Listing<G> {
-    /// A listing of entries that come in strictly ascending order of their stints, each of another
-    /// group. O(n log n).
+    /// Builds a listing from entries in strictly ascending order of stints, each of another group.
+    /// O(n log n).
     pub(crate) fn from_ascending(
         entries: impl IntoIterator<Item = (Stint, G), IntoIter: ExactSizeIterator>,
     ) -> Self {
@@ -37,7 +37,7 @@ impl<G: Id> Listing<G> {
         listing
     }
 
-    /// The entries in the order of their stints.
+    /// The entries in the order of stints.
     pub(crate) fn by_stint(&self) -> &Map<Stint, G> {
         match self {
             Listing::Few(by_stint) => by_stint,
@@ -45,8 +45,8 @@ impl<G: Id> Listing<G> {
         }
     }
 
-    /// Adds an entry. Returns how many older entries of the same groups were removed: those are
-    /// stale, and `by_group` holds one entry per group. O(log n).
+    /// Adds an entry. Returns how many older entries were removed: `by_group` holds one entry per
+    /// group, and an older entry of the same group is stale. O(log n).
     pub(crate) fn insert(&mut self, stint: Stint, group: G) -> u64 {
         match self {
             Listing::Few(by_stint) => {
@@ -71,8 +71,9 @@ impl<G: Id> Listing<G> {
         }
     }
 
-    /// Takes the form that suits its length, and returns how many older entries were removed. The
-    /// two limits differ, so that a user who joins and leaves near one is not converted each time.
+    /// Converts to the form that fits the length, and returns how many older entries were removed.
+    /// The two limits differ, so that a user who joins and leaves near a limit is not converted each
+    /// time.
     fn fit(&mut self) -> u64 {
         let mut removed = 0_u64;
         match self {
@@ -91,12 +92,13 @@ impl<G: Id> Listing<G> {
         removed
     }
 
-    /// The stints of stale entries: `most` of them, or all there are if that is fewer, or simply
-    /// all. And the last ending that was looked at, for [`note_seen`](Self::note_seen).
+    /// The stints of stale entries: `most` of them or all, if there are fewer. It may return more
+    /// than `most`. Also returns the last ending that was searched for, to be passed to
+    /// [`note_seen`](Self::note_seen).
     ///
-    /// O(FEW) if there are few entries. Else one search for each group that has ended since the
-    /// last ending that was noted. Where more groups have ended than there are entries, one search
-    /// for each entry, twice.
+    /// The cost is O(FEW) if there are few entries. Else it is one search for each group that ended
+    /// since the last ending that was noted; and if more groups ended than there are entries, two
+    /// searches for each entry.
     pub(crate) fn stale(&self, most: usize, ended: &Ended<G>) -> (Vec<Stint>, Option<Turn<G>>) {
         let is_stale = |(stint, group): &(&Stint, &G)| ended.has(group, **stint);
         let all = || self.by_stint().iter().filter(is_stale).map(|(stint, _)| *stint);
@@ -116,7 +118,7 @@ impl<G: Id> Listing<G> {
         (stale, seen.cloned())
     }
 
-    /// Notes that no entry is of a group that ended up to `seen`. O(1).
+    /// Notes that there is no stale entry of an ending up to `seen`. O(1).
     pub(crate) fn note_seen(&mut self, seen: Option<Turn<G>>) {
         if let Listing::Many(many) = self {
             Arc::make_mut(many).seen = seen;
@@ -131,8 +133,8 @@ impl<G: Id> Listing<G> {
         }
     }
 
-    /// Whether its two orders are sound and agree, and no entry is stale by an ending that was
-    /// noted. O(n log n).
+    /// Whether its maps are correct and have the same entries, and no entry is stale by an ending that
+    /// was noted. O(n log n).
     pub(crate) fn is_sound(&self, ended: &Ended<G>) -> bool {
         let by_stint = self.by_stint();
         !by_stint.is_empty()
@@ -154,7 +156,7 @@ impl<G: Id> Listing<G> {
 }
 
 impl<G: Id> Many<G> {
-    /// Returns how many older entries of the same group were removed: none or one.
+    /// Returns how many older entries of the same group were removed: 0 or 1.
     fn insert(&mut self, stint: Stint, group: G) -> u64 {
         let older = self.by_group.insert(group.clone(), stint);
         self.by_stint.insert(stint, group);

@@ -1,7 +1,8 @@
-//! A group's chat history.
+//! The log of a group: its chat history.
 //!
-//! Entries lie in blocks of [`BLOCK`], the last of them still open. Measured with user ids of 8 bytes
-//! (the texts apart): a log of one entry takes 192 bytes, one of a million 51 bytes an entry.
+//! Entries are stored in blocks of [`BLOCK`]; the last block is open. Measured with user ids of 8
+//! bytes and without the texts, a log of one entry takes 192 bytes, and a log of a million 51 bytes an
+//! entry.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -15,26 +16,26 @@ use crate::map::Map;
 use crate::sums::Sums;
 use crate::time::Timestamp;
 
-/// Entries in a closed block: also the most that a post copies when a clone shares the log.
+/// Entries in a closed block, which is also the most that a post copies when a clone shares the log.
 const BLOCK: u64 = 32;
 
-/// Blocks freed at once, at most. One would do: a post adds a thirty-second of one.
+/// The most blocks freed by one command. A post adds 1/32 of a block, so four keep up.
 const FREED: usize = 4;
 
-/// One message in a group's history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One message in a group's log. [`Engine::history`](crate::Engine::history) has an example.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry<U> {
-    /// When it was posted, never before its predecessor.
+    /// When it was posted. Never earlier than the entry before it.
     pub at: Timestamp,
     /// Who posted it.
     pub author: U,
-    /// The text, shared with the signal that announced it. Empty once it was erased.
+    /// The text, shared with the signal of the post. Empty after it was erased.
     pub message: Arc<str>,
-    /// The stint that would have begun next when this was posted: whoever joined before has a
-    /// smaller one. Stored per entry, so that members need no field.
+    /// The next stint at the time of the post: members who joined earlier have a smaller one. It is
+    /// stored per entry, so that members need no field.
     before: Stint,
-    /// Few entries are changed, so a change lies behind a pointer.
+    /// Few entries are changed, so this is a pointer.
     change: Option<Arc<Change<U>>>,
 }
 
@@ -44,6 +45,7 @@ impl<U> Entry<U> {
     }
 
     /// When the author last changed the text; `None` if they did not, or if it was erased.
+    /// [`Engine::edit`](crate::Engine::edit) has an example.
     #[must_use]
     pub fn edited(&self) -> Option<Timestamp> {
         match self.change.as_deref() {
@@ -52,7 +54,7 @@ impl<U> Entry<U> {
         }
     }
 
-    /// Who erased the text, if somebody did.
+    /// Who erased the text, if it was erased. [`Engine::edit`](crate::Engine::edit) has an example.
     #[must_use]
     pub fn erased_by(&self) -> Option<&U> {
         match self.change.as_deref() {
@@ -67,16 +69,16 @@ impl<U> Entry<U> {
 }
 
 /// The last change of an entry's text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Change<U> {
-    /// The author changed it, at that time.
+    /// The author changed it at that time.
     Edited(Timestamp),
-    /// It was erased, by that user.
+    /// That user erased it.
     Erased(U),
 }
 
-/// Entries that were dropped.
+/// How much was dropped from a log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Dropped {
     pub(crate) entries: u64,
@@ -84,7 +86,7 @@ pub(crate) struct Dropped {
     pub(crate) bytes: u64,
 }
 
-/// How much of a log is kept: so many entries, for so many milliseconds.
+/// How much of a log is kept: the number of entries, and their age in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Retention {
     pub(crate) entries: Option<u64>,
@@ -93,17 +95,17 @@ pub(crate) struct Retention {
 
 #[derive(Clone)]
 pub(crate) struct Log<U> {
-    /// The number of the first entry that was not dropped. The block it lies in goes when all of it
-    /// was.
+    /// The number of the first entry that was not dropped. Its block is freed when all of its entries
+    /// are dropped.
     first: u64,
     /// The time of the last entry, dropped or not.
     last_at: Timestamp,
-    /// Closed blocks, each under the number of its first entry.
+    /// Closed blocks, by the number of their first entry.
     blocks: Map<u64, Arc<[Entry<U>]>>,
     /// The number of the first entry in `open`.
     open_from: u64,
     open: Vec<Entry<U>>,
-    /// The bytes of the messages in each closed block, under the block's number.
+    /// The bytes of the messages in each closed block, by the number of the block.
     block_bytes: Sums,
     /// Bytes of the messages of all entries that were not dropped.
     bytes: u64,
@@ -122,7 +124,7 @@ impl<U: Clone> Log<U> {
         }
     }
 
-    /// A log of these entries, the first of them under the number `first`. O(n).
+    /// Builds a log of these entries. `first` is the number of the first one. O(n).
     pub(crate) fn restore(first: Seq, last_at: Timestamp, entries: Vec<Entry<U>>) -> Self {
         let mut log = Log { first: first.0, last_at, open_from: first.0, ..Log::new() };
         for entry in entries {
@@ -131,8 +133,8 @@ impl<U: Clone> Log<U> {
         log
     }
 
-    /// Appends a message, and returns its number and its time: `now`, or its predecessor's if that
-    /// is later. O(log n).
+    /// Appends a message, and returns its number and its time: the later of `now` and the time of the
+    /// entry before it. O(log n).
     pub(crate) fn append(
         &mut self,
         author: U,
@@ -178,12 +180,14 @@ impl<U: Clone> Log<U> {
         Seq(self.open_from.saturating_add(self.open.len() as u64))
     }
 
-    /// How many entries there are, those past their retention but not yet dropped among them. O(1).
+    /// How many entries there are, including those past their retention that are not dropped yet.
+    /// O(1).
     pub(crate) fn len(&self) -> u64 {
         self.next().0.saturating_sub(self.first)
     }
 
-    /// The first entry within its retention. O(log² n), or O(log n) if that is the first there is.
+    /// The number of the first entry within its retention. O(log² n), or O(log n) if no entry is past
+    /// its retention.
     pub(crate) fn first_live(&self, keep: Retention, now: Timestamp) -> Seq {
         let range = self.first_within(keep.entries)..self.next().0;
         Seq(match keep.ms {
@@ -192,14 +196,14 @@ impl<U: Clone> Log<U> {
         })
     }
 
-    /// The first entry that is not past a retention by count.
+    /// The number of the first entry within a retention by count.
     fn first_within(&self, entries: Option<u64>) -> u64 {
         let by_count = entries.map_or(0, |entries| self.next().0.saturating_sub(entries));
         self.first.max(by_count)
     }
 
-    /// The entry `seq`, if it is within its retention and, if `since` names a stint, was posted since
-    /// that began. O(log n).
+    /// The entry `seq`, if it is within its retention and was posted after the stint `since` began, if
+    /// one is given. O(log n).
     pub(crate) fn live(
         &self,
         seq: Seq,
@@ -214,8 +218,8 @@ impl<U: Clone> Log<U> {
         is_live.then_some(entry)
     }
 
-    /// Drops up to `most` of the entries past their retention, the oldest first. Their blocks are
-    /// freed a few at a time, now and with later drops. O(log² n), whatever `most`.
+    /// Drops up to `most` of the entries past their retention, the oldest first. Each call frees a few
+    /// of the dropped blocks. O(log² n) for any `most`.
     pub(crate) fn drop_expired(&mut self, keep: Retention, now: Timestamp, most: u64) -> Dropped {
         let live = self.first_live(keep, now).0;
         let entries = live.saturating_sub(self.first).min(most);
@@ -235,7 +239,7 @@ impl<U: Clone> Log<U> {
         Dropped { entries, bytes }
     }
 
-    /// Bytes of the messages of some entries. O(log² n).
+    /// Bytes of the messages of a range of entries. O(log² n).
     fn bytes_in(&self, range: Range<u64>) -> u64 {
         if range.is_empty() {
             return 0;
@@ -258,8 +262,8 @@ impl<U: Clone> Log<U> {
             .saturating_add(part(last, tail, last..end))
     }
 
-    /// Gives an entry another text, if there is such an entry. The old one is no longer held here.
-    /// O(log² n), and, while a clone shares it, a copy of the entry's block.
+    /// Replaces the text of an entry, if there is such an entry. The log does not hold the old text any
+    /// more. O(log² n); while a clone shares the log, the entry's block is copied.
     pub(crate) fn rewrite(&mut self, seq: Seq, message: Arc<str>, change: Change<U>) {
         let known = self.get(seq.0).filter(|_| seq.0 >= self.first);
         let Some(old) = known.map(Entry::bytes) else { return };
@@ -273,7 +277,7 @@ impl<U: Clone> Log<U> {
         }
     }
 
-    /// The block that holds entry `seq`, and the number of its first entry. O(log n).
+    /// The block of entry `seq`, and the number of the block's first entry. O(log n).
     fn block(&self, seq: u64) -> Option<(u64, &[Entry<U>])> {
         if seq >= self.open_from {
             return Some((self.open_from, &self.open));
@@ -281,12 +285,12 @@ impl<U: Clone> Log<U> {
         self.blocks.at_or_before(&seq).map(|(from, block)| (*from, &**block))
     }
 
-    /// An entry that was not dropped, or lies in a block that was not freed.
+    /// An entry that was not dropped, or whose block is not freed yet.
     fn get(&self, seq: u64) -> Option<&Entry<U>> {
         self.block(seq).and_then(|block| entry_in(block, seq))
     }
 
-    /// The same, to change.
+    /// The same, to change it.
     fn get_mut(&mut self, seq: u64) -> Option<&mut Entry<U>> {
         if seq >= self.open_from {
             let at = usize::try_from(seq.checked_sub(self.open_from)?).ok()?;
@@ -298,8 +302,8 @@ impl<U: Clone> Log<U> {
         Arc::make_mut(self.blocks.at_mut(&spot)?).get_mut(at)
     }
 
-    /// The first entry of `range` for which `wanted` holds, where it holds for all that follow.
-    /// O(log n) if it holds for the first one already, else O(log² n).
+    /// The first number in `range` whose entry satisfies `wanted`, if all later entries satisfy it too.
+    /// O(log n) if that is the first one, else O(log² n).
     fn first_where(&self, range: Range<u64>, wanted: impl Fn(&Entry<U>) -> bool) -> u64 {
         let Range { mut start, mut end } = range;
         let mut probe = start;
@@ -314,8 +318,8 @@ impl<U: Clone> Log<U> {
         start
     }
 
-    /// The page of what lies at or past `first` and, if `since` names a stint, was posted since that
-    /// began. Finding it costs O(log n), or O(log² n) if `since` began in the midst of it.
+    /// The page of the entries from `first` on that were posted after the stint `since` began, if one
+    /// is given. O(log n), or O(log² n) if that stint began within the page.
     pub(crate) fn page(&self, page: Page, first: Seq, since: Option<Stint>) -> History<'_, U> {
         let first = first.0.max(self.first);
         let to = page.before.map_or(self.next(), |before| before.min(self.next())).0.max(first);
@@ -332,8 +336,8 @@ impl<U: Clone> Log<U> {
         History::new(self, self.first..self.next().0)
     }
 
-    /// Whether times never go back, no block is empty, the numbers are dense, the bytes are counted
-    /// right, and of what was erased nothing is left. Walks the log.
+    /// Whether times never decrease, no block is empty, the numbers are dense, the bytes are counted
+    /// right, and erased entries have no text. O(n log n).
     pub(crate) fn is_consistent(&self, next_stint: Stint) -> bool {
         let start = self.blocks.first().map_or(self.open_from, |(from, _)| *from);
         let mut expected = start;
@@ -363,7 +367,7 @@ impl<U: Clone> Log<U> {
     }
 }
 
-/// The same entries, however they lie in blocks.
+/// Compares the entries; how they are divided into blocks does not matter.
 impl<U: Clone + PartialEq> PartialEq for Log<U> {
     fn eq(&self, other: &Self) -> bool {
         self.next() == other.next() && self.last_at == other.last_at && self.all().eq(other.all())
@@ -372,7 +376,7 @@ impl<U: Clone + PartialEq> PartialEq for Log<U> {
 
 impl<U: Clone + Eq> Eq for Log<U> {}
 
-/// Every closed block has [`BLOCK`] entries, so blocks that follow one another have numbers that do.
+/// Every closed block has [`BLOCK`] entries, so adjacent blocks have adjacent numbers.
 const fn block_number(from: u64) -> u64 {
     from / BLOCK
 }
@@ -386,36 +390,39 @@ fn entry_in<U>((from, entries): (u64, &[Entry<U>]), seq: u64) -> Option<&Entry<U
     entries.get(at)
 }
 
-/// Which part of a history to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which part of a log to read. [`Engine::history`](crate::Engine::history) has an example.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Page {
-    /// Only entries before this one; `None` for the newest.
+    /// Only entries before this one; `None` begins at the newest.
     pub before: Option<Seq>,
-    /// At most this many. Zero is an empty page; a huge page costs nothing until it is walked.
+    /// The most entries of the page. Zero is an empty page. A large limit costs nothing by itself:
+    /// entries are read as you iterate.
     pub limit: u64,
 }
 
 impl Page {
-    /// The newest `limit` entries.
+    /// The newest `limit` entries. [`Engine::history`](crate::Engine::history) has an example.
     #[must_use]
     pub const fn newest(limit: u64) -> Page {
         Page { before: None, limit }
     }
 
-    /// The `limit` entries before `seq`, as the last entry of one page leads to the next.
+    /// The `limit` entries before `seq`. The last entry of one page leads to the next page.
+    /// [`Engine::history`](crate::Engine::history) has an example.
     #[must_use]
     pub const fn before(seq: Seq, limit: u64) -> Page {
         Page { before: Some(seq), limit }
     }
 }
 
-/// The entries of a page with their numbers, newest first. It borrows the engine alone.
+/// The entries of a page with their numbers, newest first. It borrows only the engine.
 ///
-/// A step costs O(1), save at the border of a block, where it costs O(log n).
+/// A step is O(1), and O(log n) once per 32 entries.
 pub struct History<'a, U> {
     log: &'a Log<U>,
     range: Range<u64>,
-    /// The blocks that the two ends lie in.
+    /// The blocks of the two ends.
     newest: (u64, &'a [Entry<U>]),
     oldest: (u64, &'a [Entry<U>]),
 }
@@ -490,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_out_of_order_is_seen() {
+    fn is_consistent_finds_each_kind_of_damage() {
         assert!(log().is_consistent(Stint(99)));
         assert!(Log::<u8>::new().is_consistent(Stint(0)));
         let broken = |change: fn(&mut Log<u8>)| {
@@ -499,10 +506,10 @@ mod tests {
             !log.is_consistent(Stint(99))
         };
         assert!(broken(|log| log.first = 101), "past its end");
-        assert!(broken(|log| log.bytes = 1), "its bytes are counted wrong");
-        assert!(broken(|log| log.block_bytes.change(1, 0, 1)), "those of a block are");
-        assert!(broken(|log| _ = log.blocks.remove(&0)), "its first block is gone");
-        assert!(broken(|log| _ = log.blocks.remove(&32)), "a hole");
+        assert!(broken(|log| log.bytes = 1), "a wrong count of bytes");
+        assert!(broken(|log| log.block_bytes.change(1, 0, 1)), "a wrong count of a block's bytes");
+        assert!(broken(|log| _ = log.blocks.remove(&0)), "a missing first block");
+        assert!(broken(|log| _ = log.blocks.remove(&32)), "a missing block");
         assert!(broken(|log| _ = log.blocks.insert(0, Arc::new([]))), "an empty block");
         assert!(
             broken(|log| _ = log.blocks.insert(96, Arc::new([]))),
@@ -531,7 +538,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_dropped_is_freed_block_by_block() {
+    fn dropped_blocks_are_freed() {
         let mut log = log();
         let keep = Retention { entries: Some(4), ms: None };
         let dropped = log.drop_expired(keep, Timestamp(100), u64::MAX);
@@ -540,9 +547,9 @@ mod tests {
         assert!(log.is_consistent(Stint(99)));
     }
 
-    /// Texts of many lengths, changed before and while they are dropped from one end.
+    /// Texts of many lengths, which are changed while entries are dropped.
     #[test]
-    fn the_bytes_of_any_stretch_are_counted() {
+    fn the_bytes_of_every_range_are_right() {
         let mut log = Log::new();
         let text = |bytes: u64| Arc::<str>::from("x".repeat((bytes % 7) as usize));
         for at in 0..3_000 {
@@ -558,9 +565,9 @@ mod tests {
             let lengths: Vec<u64> = log.all().rev().map(|(_, entry)| entry.bytes()).collect();
             for (from, to) in [(0, lengths.len()), (lengths.len() / 3, lengths.len() / 2), (1, 40)]
             {
-                let stretch = log.first + from as u64..log.first + to as u64;
+                let range = log.first + from as u64..log.first + to as u64;
                 let expected = lengths[from..to.max(from)].iter().sum::<u64>();
-                assert_eq!(log.bytes_in(stretch), expected);
+                assert_eq!(log.bytes_in(range), expected);
             }
             log.drop_expired(everything, Timestamp(9_999), step % 17);
             assert!(log.is_consistent(Stint(3_000)));
@@ -568,7 +575,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_entry_says_so_and_no_old_text_is_held() {
+    fn a_changed_entry_is_marked_and_its_old_text_is_freed() {
         let mut log = log();
         let text = |log: &Log<u8>, seq| Arc::downgrade(&log.get(seq).unwrap().message);
         for seq in [40, 99] {
@@ -594,7 +601,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_logs_have_the_same_entries_wherever_their_blocks_begin() {
+    fn logs_with_the_same_entries_in_other_blocks_are_equal() {
         let log = log();
         let entries: Vec<_> = log.all().rev().map(|(_, entry)| entry.clone()).collect();
         let again = Log::restore(log.first(), log.last_at(), entries.clone());

@@ -1,13 +1,14 @@
-//! The one kind of collection that the engine keeps its state in.
+//! The persistent map in which the engine keeps all its state.
 //!
-//! A [`Map`] is ordered, and cloning it is O(1): the clone shares everything, and a later change of
-//! either copies only the path to the entry that it touches. A lone entry lies in the map itself
-//! and needs no allocation, up to [`FEW`] entries are one array of exactly their size, and more are
-//! a B+ tree ([`tree`](crate::tree)).
+//! A [`Map`] is ordered, and cloning it is O(1). The clone shares all entries with the original. A
+//! later change of one of them copies only the path to the entry that changes. A single entry is
+//! stored in the map itself, without an allocation. Up to [`FEW`] entries are one array of exactly
+//! their size. More are a B+ tree ([`tree`](crate::tree)).
 //!
-//! Looking never copies. Changing a map that a clone shares always does, even where nothing changes
-//! in the end. So: look first, and only then change.
+//! Reading never copies. `at_mut` copies whatever a clone shares on the path, even if the caller then
+//! changes nothing. So callers read first, and call it only for an actual change.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::slice;
 use std::sync::Arc;
@@ -15,25 +16,27 @@ use std::sync::Arc;
 use crate::tree::{self, Child, Node, Spot};
 use crate::walk::{Iter, Walk};
 
-/// The most entries of an exact array. Most maps are small, and a node of a tree has room for more.
+/// The most entries of an array. Most maps are small, and a tree node would reserve more space.
 const FEW: usize = 32;
 
-/// A tree that shrinks to this many entries becomes an array again. Fewer than [`FEW`], or a map
-/// that hovers there would be converted with every change.
+/// A tree that shrinks to this many entries becomes an array again. It is lower than [`FEW`], so that
+/// a map near that size is not converted with every change.
 const FEW_AGAIN: usize = FEW / 2;
 
-/// The size of leaves and branches where a map does not ask for another.
+/// The default sizes of leaves and branches.
 const USUAL_LEAF: usize = 62;
 const USUAL_FAN: usize = 32;
 
-/// The entries of a map with nodes of the usual size.
+/// The iterators of a map with nodes of the default sizes.
 pub(crate) type MapIter<'a, K, V> = Iter<'a, K, V, USUAL_LEAF, USUAL_FAN>;
+pub(crate) type MapWalk<'a, K, V> = Walk<'a, K, V, USUAL_LEAF, USUAL_FAN, false>;
 
 /// An ordered map whose clone is O(1).
 ///
-/// A leaf has at most `LEAF` entries and a branch at most `FAN` children. With a clone alive, a
-/// change copies one leaf and one branch of each level, and counts a reference for each child of
-/// those branches, wherever in memory it lies. An array of up to `FEW` entries is always copied.
+/// A leaf has at most `LEAF` entries and a branch at most `FAN` children. While a clone is alive, a
+/// change copies one leaf and one branch of each level, and increments the reference count of each
+/// child of those branches, which can be anywhere in memory. An array of up to `FEW` entries is
+/// always copied.
 #[derive(Clone)]
 pub(crate) struct Map<K, V, const LEAF: usize = USUAL_LEAF, const FAN: usize = USUAL_FAN>(
     Form<K, V, LEAF, FAN>,
@@ -91,7 +94,7 @@ impl<K, V, const LEAF: usize, const FAN: usize> Map<K, V, LEAF, FAN> {
         })
     }
 
-    /// The value at a spot that [`find`](Self::find) found. O(log n), without a comparison.
+    /// The value at a spot that [`find`](Self::find) returned. O(log n), without comparing keys.
     pub(crate) fn at(&self, spot: &Spot) -> Option<&V> {
         match self.view() {
             View::Array(entries) => entries.get(spot.at),
@@ -100,7 +103,7 @@ impl<K, V, const LEAF: usize, const FAN: usize> Map<K, V, LEAF, FAN> {
         .map(|(_, value)| value)
     }
 
-    /// All entries in ascending order of their keys. O(1) to take; a step is O(1), amortised.
+    /// All entries in ascending order of keys. O(1) to begin; a step is O(1), amortised.
     pub(crate) fn iter(&self) -> Iter<'_, K, V, LEAF, FAN> {
         match self.view() {
             View::Array(entries) => Iter::of_array(entries),
@@ -109,14 +112,14 @@ impl<K, V, const LEAF: usize, const FAN: usize> Map<K, V, LEAF, FAN> {
     }
 }
 
-/// A map to look at: an array, wherever it is stored, or a tree and how many entries it has.
+/// A map's entries for reading: an array, wherever it is stored, or a tree and its length.
 enum View<'a, K, V, const LEAF: usize, const FAN: usize> {
     Array(&'a [(K, V)]),
     Tree(&'a Node<K, V, LEAF, FAN>, usize),
 }
 
 impl<K: Ord + Clone, V: Clone, const LEAF: usize, const FAN: usize> Map<K, V, LEAF, FAN> {
-    /// A map of entries that come in strictly ascending order of their keys. O(n).
+    /// Builds a map of entries in strictly ascending order of keys. O(n).
     pub(crate) fn from_ascending(
         entries: impl IntoIterator<Item = (K, V), IntoIter: ExactSizeIterator>,
     ) -> Self {
@@ -128,14 +131,24 @@ impl<K: Ord + Clone, V: Clone, const LEAF: usize, const FAN: usize> Map<K, V, LE
         })
     }
 
-    /// Where `key` is, or where it belongs. O(log n).
-    pub(crate) fn find(&self, key: &K) -> Result<Spot, Spot> {
+    /// The spot of `key`, or the spot where it belongs. O(log n).
+    pub(crate) fn find<Q: Ord + ?Sized>(&self, key: &Q) -> Result<Spot, Spot>
+    where
+        K: Borrow<Q>,
+    {
         self.find_by(key, |_| ())
     }
 
-    /// The same for a large map whose nodes are seldom in the processor's caches: where `glance`
-    /// reads a little of a value, their cache lines are fetched side by side.
-    pub(crate) fn find_by<R>(&self, key: &K, glance: impl Fn(&V) -> R) -> Result<Spot, Spot> {
+    /// The same, for a large map whose nodes are rarely in the processor's caches. `glance` reads a
+    /// part of a value, so that the cache lines of a node are fetched in parallel.
+    pub(crate) fn find_by<Q: Ord + ?Sized, R>(
+        &self,
+        key: &Q,
+        glance: impl Fn(&V) -> R,
+    ) -> Result<Spot, Spot>
+    where
+        K: Borrow<Q>,
+    {
         match self.view() {
             View::Array(entries) => match tree::search(entries, key) {
                 Ok(at) => Ok(Spot::in_array(at)),
@@ -146,7 +159,10 @@ impl<K: Ord + Clone, V: Clone, const LEAF: usize, const FAN: usize> Map<K, V, LE
     }
 
     /// O(log n).
-    pub(crate) fn get(&self, key: &K) -> Option<&V> {
+    pub(crate) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
         match self.view() {
             View::Array(entries) => entries.get(tree::search(entries, key).ok()?),
             View::Tree(root, _) => root.get(key),
@@ -155,12 +171,15 @@ impl<K: Ord + Clone, V: Clone, const LEAF: usize, const FAN: usize> Map<K, V, LE
     }
 
     /// O(log n).
-    pub(crate) fn contains(&self, key: &K) -> bool {
+    pub(crate) fn contains<Q: Ord + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
         self.get(key).is_some()
     }
 
-    /// The value at a spot that [`find`](Self::find) found, to change. Whatever a clone shares on
-    /// the way is copied. O(log n), without a comparison.
+    /// The value at a spot that [`find`](Self::find) returned, to change it. Copies what a clone
+    /// shares on the path. O(log n), without comparing keys.
     pub(crate) fn at_mut(&mut self, spot: &Spot) -> Option<&mut V> {
         match &mut self.0 {
             Form::Empty => None,
@@ -170,8 +189,8 @@ impl<K: Ord + Clone, V: Clone, const LEAF: usize, const FAN: usize> Map<K, V, LE
         }
     }
 
-    /// Puts an entry at the spot where [`find`](Self::find) found that its key belongs. O(log n),
-    /// without a comparison.
+    /// Inserts an entry at the spot that [`find`](Self::find) returned for its missing key. O(log n),
+    /// without comparing keys.
     pub(crate) fn insert_at(&mut self, spot: &Spot, key: K, value: V) {
         self.0 = match std::mem::replace(&mut self.0, Form::Empty) {
             Form::Empty => Form::One((key, value)),
@@ -201,8 +220,8 @@ impl<K: Ord + Clone, V: Clone, const LEAF: usize, const FAN: usize> Map<K, V, LE
         };
     }
 
-    /// Takes the entry out that is at a spot that [`find`](Self::find) found. O(log n), without a
-    /// comparison.
+    /// Removes the entry at a spot that [`find`](Self::find) returned. O(log n), without comparing
+    /// keys.
     pub(crate) fn remove_at(&mut self, spot: &Spot) -> Option<(K, V)> {
         match &mut self.0 {
             Form::Empty => None,
@@ -238,7 +257,7 @@ impl<K: Ord + Clone, V: Clone, const LEAF: usize, const FAN: usize> Map<K, V, LE
         }
     }
 
-    /// Puts `value` under `key`, and returns the value that was there before. O(log n).
+    /// Inserts an entry, and returns the value that it replaces, if any. O(log n).
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         match self.find(&key) {
             Ok(spot) => self.at_mut(&spot).map(|old| std::mem::replace(old, value)),
@@ -249,18 +268,21 @@ impl<K: Ord + Clone, V: Clone, const LEAF: usize, const FAN: usize> Map<K, V, LE
         }
     }
 
-    /// Takes the entry of `key` out, if there is one; copies nothing if there is none. O(log n).
-    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
+    /// Removes the entry of `key`, if there is one; copies nothing if there is none. O(log n).
+    pub(crate) fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
         let spot = self.find(key).ok()?;
         self.remove_at(&spot).map(|(_, value)| value)
     }
 
-    /// Takes the first entry out. O(log n).
+    /// Removes the first entry. O(log n).
     pub(crate) fn remove_first(&mut self) -> Option<(K, V)> {
         self.remove_at(&Spot::default())
     }
 
-    /// The last entry that is not past `key`. O(log n).
+    /// The last entry whose key is `key` or smaller. O(log n).
     pub(crate) fn at_or_before(&self, key: &K) -> Option<(&K, &V)> {
         pair(match self.view() {
             View::Array(entries) => {
@@ -271,18 +293,24 @@ impl<K: Ord + Clone, V: Clone, const LEAF: usize, const FAN: usize> Map<K, V, LE
         })
     }
 
-    /// All entries past `key`, whether `key` is there or not, in ascending order. O(log n) to take;
-    /// a step is O(1), amortised.
-    pub(crate) fn iter_after(&self, key: &K) -> Walk<'_, K, V, LEAF, FAN, false> {
-        let mut walk = match self.view() {
+    /// All entries in ascending order of keys, from one end. O(1) to begin; a step is O(1),
+    /// amortised.
+    pub(crate) fn walk(&self) -> Walk<'_, K, V, LEAF, FAN, false> {
+        match self.view() {
             View::Array(entries) => Walk::of_array(entries),
             View::Tree(root, _) => Walk::of_tree(root),
-        };
+        }
+    }
+
+    /// The entries with keys larger than `key`, which need not be in the map, in ascending order.
+    /// O(log n) to begin; a step is O(1), amortised.
+    pub(crate) fn iter_after(&self, key: &K) -> Walk<'_, K, V, LEAF, FAN, false> {
+        let mut walk = self.walk();
         walk.skip_through(key);
         walk
     }
 
-    /// Verifies the order and the structure of the whole map. O(n).
+    /// Whether the order and the structure of the whole map are correct. O(n).
     pub(crate) fn is_sound(&self) -> bool {
         match &self.0 {
             Form::Empty | Form::One(_) => true,
@@ -324,4 +352,4 @@ impl<K: PartialEq, V: PartialEq, const LEAF: usize, const FAN: usize> PartialEq
 impl<K: Eq, V: Eq, const LEAF: usize, const FAN: usize> Eq for Map<K, V, LEAF, FAN> {}
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

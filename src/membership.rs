@@ -1,4 +1,4 @@
-//! Coming and going: groups are created and dissolved, users join, are added and leave.
+//! The commands that create and dissolve groups, and by which users join, are added and leave.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::time::Timestamp;
 use crate::tombstone::Tombstone;
 use crate::tree::Spot;
 
-/// What a member's leaving comes to.
+/// What happens when a member leaves.
 enum Exit<U> {
     Leave,
     Succeed(U, Stint),
@@ -88,11 +88,11 @@ impl<U: Id, G: Id> State<U, G> {
         &mut self,
         user: U,
         group: G,
-        named: Option<Stint>,
+        stint: Option<Stint>,
         now: Timestamp,
     ) -> CommandResult<Departure<U>, U, G> {
         let (at, left) = self.group(&group, now)?;
-        let member = left.membership(&user, named).map_err(Refusal::NotMember)?;
+        let member = left.membership(&user, stint).map_err(Refusal::NotMember)?;
         let exit = match left.options().owner_exit {
             OwnerExit::Refuse if member.rank == Rank::Owner && left.len() > 1 => {
                 return Err(Refusal::OwnerMustStay);
@@ -137,7 +137,7 @@ impl<U: Id, G: Id> State<U, G> {
         self.end_group(&at, group, owner, farewell, now)
     }
 
-    /// Ends a membership, and with it whatever [`exit`] said.
+    /// Ends a membership, and what [`exit`] decided for the group.
     fn depart(
         &mut self,
         at: &Spot,
@@ -157,10 +157,10 @@ impl<U: Id, G: Id> State<U, G> {
         };
         let stint = member.stint;
         let past = PastMember { user: user.clone(), at: now, kicked_by: None };
-        let (version, hearers) = self.end_stint(at, member, past)?;
+        let (version, audience) = self.end_stint(at, member, past)?;
         let who = (user.clone(), user.clone());
-        let hearers = Audience::all(hearers);
-        let left = self.signal(group.clone(), who, version, Event::MemberLeave, hearers);
+        let audience = Audience::all(audience);
+        let left = self.signal(group.clone(), who, version, Event::MemberLeave, audience);
         let Some((heir, since)) = heir else {
             return Ok(Outcome { value: Departure::Left { stint }, signals: vec![left] });
         };
@@ -172,8 +172,8 @@ impl<U: Id, G: Id> State<U, G> {
         Ok(Outcome { value, signals: vec![left, changed] })
     }
 
-    /// Ends a group whose owner is `by`. What that costs does not depend on its size: the group is
-    /// taken out whole, and its index entries are left to the sweep.
+    /// Dissolves a group whose owner is `by`. The cost does not depend on its size: the group is
+    /// removed as a whole, and the sweep removes its index entries later.
     fn end_group(
         &mut self,
         at: &Spot,
@@ -190,7 +190,7 @@ impl<U: Id, G: Id> State<U, G> {
         self.tombstones.raise(group.clone(), Tombstone::new(by.clone(), now, farewell.clone()));
         self.entries = self.entries.saturating_sub(ended.log_len());
         self.message_bytes = self.message_bytes.saturating_sub(ended.log().bytes());
-        // A group created anew under this id starts at its owner's stint, past every version here.
+        // A later group with this id starts at its owner's stint, which is past all versions here.
         self.next_stint = self.next_stint.max(Stint(purge.saturating_add(1)));
         self.directory.abandon(group.clone(), ended.len() as u64, self.next_stint);
 
@@ -206,8 +206,8 @@ impl<U: Id, G: Id> State<U, G> {
         Ok(Outcome { value: Dissolved::new(ended), signals })
     }
 
-    /// Ends a membership. Returns the version that the signal of it carries, and who of those who
-    /// remain hears of it.
+    /// Ends a membership. Returns the version of its signal, and which of the remaining members are
+    /// its audience.
     pub(crate) fn end_stint(
         &mut self,
         at: &Spot,
@@ -218,11 +218,11 @@ impl<U: Id, G: Id> State<U, G> {
         self.directory.remove(&past.user, member.stint);
         let parted = self.group_mut(at)?;
         parted.remove(member, past, kept);
-        Ok(parted.hearers_of_move(member.rank))
+        Ok(parted.announce_move(member.rank))
     }
 
-    /// Makes `user` a member, at their place in the group and in the index. `by` is the member who
-    /// adds them, if they don't join by themselves.
+    /// Makes `user` a member, at their spots in the group and in the index. `by` is the member who adds
+    /// them; `None` if they join.
     fn admit(
         &mut self,
         at: &Spot,
@@ -236,24 +236,25 @@ impl<U: Id, G: Id> State<U, G> {
         let joined = self.group_mut(at)?;
         joined.admit(&place, user.clone(), stint, now);
         let is_quiet = joined.is_quiet_about(Rank::Member);
-        let (version, hearers) = joined.hearers_of_move(Rank::Member);
+        let (version, audience) = joined.announce_move(Rank::Member);
 
         let (by, rank) = by.unzip();
         let actor = by.clone().unwrap_or_else(|| user.clone());
-        let mut hearers = Audience::all(hearers);
-        // The staff of a quiet group: the new member is not among them, and `by` may not be either.
+        let mut audience = Audience::all(audience);
+        // In a quiet group the audience is the staff. The new member is not in it, and `by` may not
+        // be either.
         if is_quiet && by.is_some() {
-            hearers = hearers.with(user.clone());
+            audience = audience.with(user.clone());
         }
         if !is_quiet || rank > Some(Rank::Member) {
-            hearers = hearers.without(actor.clone());
+            audience = audience.without(actor.clone());
         }
         let event = Event::MemberJoin { by };
-        let signal = self.signal(group, (actor, user), version, event, hearers);
+        let signal = self.signal(group, (actor, user), version, event, audience);
         Ok(Outcome { value: stint, signals: vec![signal] })
     }
 
-    /// Begins a stint of `user`, whose place in the index is `listed`.
+    /// Begins a stint of `user`, whose spot in the index is `listed`.
     fn begin_stint(&mut self, listed: Result<Spot, Spot>, user: U, group: G) -> Stint {
         let stint = self.next_stint;
         self.next_stint = Stint(stint.0.saturating_add(1));
@@ -261,10 +262,11 @@ impl<U: Id, G: Id> State<U, G> {
         stint
     }
 
-    /// Whether `user` may become a member of a group of `members` (413), and their place in the index.
+    /// Refuses (413) if the limits do not allow `user` to become a member of a group with this number
+    /// of `members`. Returns the user's spot in the index.
     ///
-    /// Index entries are counted, which is fast. Stale ones don't count: where there are too many,
-    /// they are removed, as many as it takes.
+    /// Counting index entries is fast, but stale ones must not count. If there are too many entries,
+    /// as many stale ones as necessary are removed.
     fn room_for_one_more(
         &mut self,
         user: &U,
@@ -283,7 +285,7 @@ impl<U: Id, G: Id> State<U, G> {
     }
 }
 
-/// What becomes of a group that a member has to leave. O(log n).
+/// What happens to a group when a member leaves who cannot be refused. O(log n).
 fn exit<U: Id>(group: &Group<U>, member: &Member) -> Exit<U> {
     if member.rank < Rank::Owner {
         return Exit::Leave;

@@ -1,31 +1,45 @@
-//! What is chosen for each group apart.
+//! The options of one group.
 
 use serde::{Deserialize, Serialize};
 
 use crate::rank::Rank;
 
-/// Choices that hold for one group: made at its creation, and changed by its owner. In JSON, those
-/// left out are the defaults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The options of one group. They are set when the group is created, and the owner can change them.
+/// In JSON, an option that is left out has its default.
+///
+/// # Examples
+/// A private group whose log keeps 10,000 messages, and which outlives its owner's leaving:
+/// ```
+/// use disband::{Admission, GroupOptions, OwnerExit};
+///
+/// let options = GroupOptions {
+///     admission: Admission::Closed,
+///     keep_entries: Some(10_000),
+///     owner_exit: OwnerExit::Succeed,
+///     ..GroupOptions::default()
+/// };
+/// # assert_ne!(options, GroupOptions::default());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GroupOptions {
-    /// What comes of the group when its owner leaves.
+    /// What happens to the group when its owner leaves.
     pub owner_exit: OwnerExit,
     /// How far back a member may read.
     pub history: HistoryAccess,
-    /// How many entries the log keeps: older ones can't be read, and are dropped a few with each
-    /// post. `None`, the default, for all; 0 for none.
+    /// How many entries the log keeps. Older ones cannot be read, and each post drops a few of them.
+    /// `None`, the default, keeps all; 0 keeps none.
     pub keep_entries: Option<u64>,
-    /// For how many milliseconds the log keeps an entry. `None`, the default, for ever; 0 for not
-    /// at all.
+    /// For how many milliseconds the log keeps an entry. `None`, the default, is for ever; 0 keeps
+    /// none.
     pub keep_ms: Option<u64>,
     /// Who may join.
     pub admission: Admission,
-    /// The lowest rank that may add somebody. Default [`Rank::Admin`].
+    /// The lowest rank that may add a user. Default [`Rank::Admin`].
     pub add: Rank,
     /// The lowest rank that may post. Default [`Rank::Member`].
     pub post: Rank,
-    /// Who hears of plain members' coming and going.
+    /// Who gets the signals that plain members joined, left or were kicked.
     pub announce: Announce,
 }
 
@@ -44,58 +58,60 @@ impl Default for GroupOptions {
     }
 }
 
-/// What comes of a group when its owner leaves. One who is alone in it always dissolves it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What happens to a group when its owner leaves. If the owner is the only member, the group is
+/// always dissolved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OwnerExit {
-    /// It is dissolved.
+    /// The group is dissolved.
     #[default]
     Dissolve,
-    /// The owner can't leave: they transfer the group first, or dissolve it.
+    /// The owner cannot leave. They must transfer the group or dissolve it.
     Refuse,
-    /// The admin with the longest unbroken membership becomes the owner. With no admin, the group
-    /// is dissolved.
+    /// The admin with the longest unbroken membership becomes the owner. If there is no admin, the
+    /// group is dissolved.
     Succeed,
 }
 
 /// How far back a member may read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum HistoryAccess {
-    /// From the entry that they joined at.
+    /// Entries posted since they joined. Who leaves and comes back reads from the last joining.
     #[default]
     FromJoin,
-    /// All there is.
+    /// The whole log.
     Full,
 }
 
 /// Who may join a group.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Admission {
-    /// Anybody who is not banned.
+    /// Every user who is not banned.
     #[default]
     Open,
-    /// Nobody. Users become members by [`add`](crate::Engine::add) alone.
+    /// No user may join. Users become members only by [`add`](crate::Engine::add).
     Closed,
 }
 
-/// Who hears that a plain member joined, left or was kicked.
+/// Who gets the signals that a plain member joined, left or was kicked.
 ///
-/// In a group of a million members, each such signal to everyone is a million deliveries.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// In a group of a million, such a signal to every member takes a million deliveries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Announce {
     /// Every member.
     #[default]
     Everyone,
-    /// The owner and the admins alone: the group is *quiet*, and these are its *staff*.
+    /// Only the owner and the admins, who are the group's *staff*. The group is called *quiet*.
     ///
-    /// Such signals repeat the group's present version, so a client can't see from it that it missed
-    /// one. A plain member's copy of the list of members goes out of date.
+    /// These signals carry the group's present version and do not increase it. So a client that
+    /// missed one cannot notice it by the version, and a plain member's copy of the list of members
+    /// becomes outdated.
     Staff,
 }

@@ -1,10 +1,13 @@
-//! How often each operation may be repeated.
+//! How often a user may repeat each operation.
 
 use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The kinds of command, as the rate limit tells them apart.
+use crate::name::named;
+
+/// The kinds of command. Each has its own rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -13,7 +16,7 @@ pub enum Operation {
     Create,
     /// A user joins a group.
     Join,
-    /// A user leaves a group, dissolving it if they own it.
+    /// A user leaves a group. If they own it, it may be dissolved.
     Leave,
     /// A user ends another's membership.
     Kick,
@@ -21,21 +24,21 @@ pub enum Operation {
     Post,
     /// A group is dissolved by its owner.
     Dissolve,
-    /// A group is handed to another member.
+    /// Another member becomes the owner.
     Transfer,
     /// A member is made an admin, or an admin a member.
     SetRank,
     /// A group's options are changed.
     SetOptions,
-    /// A user is barred from a group.
+    /// A user is banned from a group.
     Ban,
     /// A ban is lifted.
     Unban,
     /// A user leaves every group.
     LeaveAll,
-    /// A member makes somebody else a member.
+    /// A member makes another user a member.
     Add,
-    /// A user may not post or edit any more.
+    /// A user is forbidden to post and edit.
     Mute,
     /// A mute is lifted.
     Unmute,
@@ -45,61 +48,92 @@ pub enum Operation {
     Erase,
 }
 
-impl Operation {
-    /// The name, as commands have it in JSON.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Operation::Create => "create",
-            Operation::Join => "join",
-            Operation::Leave => "leave",
-            Operation::Kick => "kick",
-            Operation::Post => "post",
-            Operation::Dissolve => "dissolve",
-            Operation::Transfer => "transfer",
-            Operation::SetRank => "set_rank",
-            Operation::SetOptions => "set_options",
-            Operation::Ban => "ban",
-            Operation::Unban => "unban",
-            Operation::LeaveAll => "leave_all",
-            Operation::Add => "add",
-            Operation::Mute => "mute",
-            Operation::Unmute => "unmute",
-            Operation::Edit => "edit",
-            Operation::Erase => "erase",
-        }
-    }
-}
+named!(Operation {
+    Create => "create",
+    Join => "join",
+    Leave => "leave",
+    Kick => "kick",
+    Post => "post",
+    Dissolve => "dissolve",
+    Transfer => "transfer",
+    SetRank => "set_rank",
+    SetOptions => "set_options",
+    Ban => "ban",
+    Unban => "unban",
+    LeaveAll => "leave_all",
+    Add => "add",
+    Mute => "mute",
+    Unmute => "unmute",
+    Edit => "edit",
+    Erase => "erase",
+});
 
-/// A rate: a burst of `burst` commands, and then `cells` of them every `per_ms` milliseconds.
+/// A rate: `burst` commands at once, and then `cells` commands every `per_ms` milliseconds.
 ///
-/// The time in which an empty allowance refills, `burst · per_ms / cells`, is its *window*.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The time in which a used-up allowance refills, `burst · per_ms / cells`, is its *window*.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rate {
-    /// How many commands are regained every `per_ms`.
+    /// How many commands the user regains every `per_ms`.
     pub cells: NonZeroU32,
     /// The period, in milliseconds.
     pub per_ms: NonZeroU64,
-    /// How many commands may come at once after a rest.
+    /// How many commands may come at once when the allowance is full.
     pub burst: NonZeroU32,
 }
 
-/// A [`Rate`], or none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How often one user may repeat one operation in one group: a [`Rate`], or no limit.
+///
+/// # Examples
+/// ```
+/// use disband::{Quota, Quotas};
+/// use std::time::Duration;
+///
+/// // Five joins at once, and then five more for every minute that passes.
+/// let join = Quota::per(5, Duration::from_secs(60))?;
+/// let quotas = Quotas { join, post: Quota::Unlimited, ..Quotas::default() };
+/// assert_ne!(quotas, Quotas::UNLIMITED);
+/// # Ok::<(), disband::QuotaError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quota {
-    /// No limit: nothing is counted and nothing remembered.
+    /// No limit: nothing is counted and nothing is stored.
     Unlimited,
     /// At most this often.
     Limited(Rate),
 }
 
 impl Quota {
-    /// No limit.
-    pub const UNLIMITED: Quota = Quota::Unlimited;
+    /// `count` commands at once, and then `count` more for every `period` that passes. The period is
+    /// rounded down to milliseconds. [`Quota`] has an example.
+    ///
+    /// # Errors
+    /// [`QuotaError`] if `count` or `period` is zero, or `period` is 2^64 ms or longer.
+    pub const fn per(count: u32, period: Duration) -> Result<Quota, QuotaError> {
+        let Some(count) = NonZeroU32::new(count) else {
+            return Err(QuotaError::Count);
+        };
+        let ms = period.as_millis();
+        if ms > u64::MAX as u128 {
+            return Err(QuotaError::Period);
+        }
+        match NonZeroU64::new(ms as u64) {
+            Some(per_ms) => Ok(Quota::Limited(Rate { cells: count, per_ms, burst: count })),
+            None => Err(QuotaError::Period),
+        }
+    }
 
-    /// A burst of `burst`, then one every `per_ms` milliseconds.
+    /// `burst` commands at once, and then one every `per_ms` milliseconds.
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::Quota;
+    /// use std::num::{NonZeroU32, NonZeroU64};
+    ///
+    /// let (burst, per_ms) = (NonZeroU32::new(3).unwrap(), NonZeroU64::new(2_000).unwrap());
+    /// assert!(matches!(Quota::new(burst, per_ms), Quota::Limited(_)));
+    /// ```
     #[must_use]
     pub const fn new(burst: NonZeroU32, per_ms: NonZeroU64) -> Quota {
         Quota::Limited(Rate { cells: NonZeroU32::MIN, per_ms, burst })
@@ -113,51 +147,70 @@ impl Quota {
     }
 }
 
-/// The quota of each operation. In JSON, those left out are the defaults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Why there is no such [`Quota`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuotaError {
+    /// The count is zero.
+    #[error("a quota needs a count of at least 1")]
+    Count,
+    /// The period is shorter than 1 ms, or 2^64 ms or longer.
+    #[error("a quota needs a period of at least 1 ms and less than 2^64 ms")]
+    Period,
+}
+
+/// The quota of each operation. In JSON, a quota that is left out has its default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Quotas {
-    /// Default: burst 5, then one each 10 s.
+    /// Default: 5 at once, then one every 10 s.
     pub create: Quota,
-    /// Default: burst 3, then one each 2 s.
+    /// Default: 3 at once, then one every 2 s.
     pub join: Quota,
-    /// Default: burst 3, then one each 2 s.
+    /// Default: 3 at once, then one every 2 s.
     pub leave: Quota,
-    /// Default: burst 20, then one each 250 ms.
+    /// Default: 20 at once, then one every 250 ms.
     pub kick: Quota,
-    /// Default: burst 20, then one each 250 ms.
+    /// Default: 20 at once, then one every 250 ms.
     pub post: Quota,
-    /// Default: burst 20, then one each 250 ms.
+    /// Default: 20 at once, then one every 250 ms.
     pub dissolve: Quota,
-    /// Default: burst 20, then one each 250 ms.
+    /// Default: 20 at once, then one every 250 ms.
     pub transfer: Quota,
-    /// Default: burst 20, then one each 250 ms.
+    /// Default: 20 at once, then one every 250 ms.
     pub set_rank: Quota,
-    /// Default: burst 20, then one each 250 ms.
+    /// Default: 20 at once, then one every 250 ms.
     pub set_options: Quota,
-    /// Default: burst 20, then one each 250 ms.
+    /// Default: 20 at once, then one every 250 ms.
     pub ban: Quota,
-    /// Default: burst 20, then one each 250 ms.
+    /// Default: 20 at once, then one every 250 ms.
     pub unban: Quota,
-    /// Default: burst 20, then one each 250 ms.
+    /// Default: 20 at once, then one every 250 ms.
     pub leave_all: Quota,
-    /// Default: burst 20, then one each 250 ms.
+    /// Default: 20 at once, then one every 250 ms.
     pub add: Quota,
-    /// Default: burst 20, then one each 250 ms.
+    /// Default: 20 at once, then one every 250 ms.
     pub mute: Quota,
-    /// Default: burst 20, then one each 250 ms.
+    /// Default: 20 at once, then one every 250 ms.
     pub unmute: Quota,
-    /// Default: burst 20, then one each 250 ms.
+    /// Default: 20 at once, then one every 250 ms.
     pub edit: Quota,
-    /// Default: burst 20, then one each 250 ms.
+    /// Default: 20 at once, then one every 250 ms.
     pub erase: Quota,
 }
 
 impl Quotas {
     /// No operation is limited.
-    pub const UNLIMITED: Quotas = Quotas::all(Quota::UNLIMITED);
+    pub const UNLIMITED: Quotas = Quotas::all(Quota::Unlimited);
 
     /// The same quota for every operation.
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Quota, Quotas};
+    ///
+    /// assert_eq!(Quotas::all(Quota::Unlimited), Quotas::UNLIMITED);
+    /// ```
     #[must_use]
     pub const fn all(quota: Quota) -> Quotas {
         Quotas {
@@ -209,7 +262,7 @@ impl Default for Quotas {
         const fn burst(burst: u32, per_ms: u64) -> Quota {
             match (NonZeroU32::new(burst), NonZeroU64::new(per_ms)) {
                 (Some(burst), Some(per_ms)) => Quota::new(burst, per_ms),
-                _ => Quota::UNLIMITED,
+                _ => Quota::Unlimited,
             }
         }
         Quotas {

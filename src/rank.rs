@@ -1,27 +1,30 @@
-//! Who stands above whom in a group.
+//! The ranks of a group's members.
 
 use serde::{Deserialize, Serialize};
 
-/// A member's rank, the lowest first. It ends with the stint.
+use crate::name::named;
+
+/// A member's rank, the lowest first. It ends with the membership.
+///
+/// # Examples
+/// ```
+/// use disband::Rank;
+///
+/// assert!(Rank::Member < Rank::Admin && Rank::Admin < Rank::Owner);
+/// assert_eq!("admin".parse(), Ok::<_, disband::ParseNameError>(Rank::Admin));
+/// assert_eq!((Rank::Admin.name(), Rank::Admin.to_string().as_str()), ("admin", "admin"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Rank {
-    /// Reads and posts.
+    /// May read and post.
     Member,
-    /// Kicks and bans members too.
+    /// May also add users, and kick, ban and mute members.
     Admin,
-    /// All of that to admins, and decides on ranks, options and the group's end. Exactly one.
+    /// May also do all of that to admins, set ranks and options, transfer the group and dissolve
+    /// it. Every group has exactly one owner.
     Owner,
 }
 
-impl Rank {
-    /// The name, as the wire has it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Rank::Member => "member",
-            Rank::Admin => "admin",
-            Rank::Owner => "owner",
-        }
-    }
-}
+named!(Rank { Member => "member", Admin => "admin", Owner => "owner" });

@@ -1,4 +1,4 @@
-//! Why a command was turned down: data, not prose.
+//! Why a command was refused, as data.
 
 use std::sync::Arc;
 
@@ -8,130 +8,154 @@ use crate::id::GroupId;
 use crate::limits::Limit;
 use crate::time::Timestamp;
 
-/// Why a command was turned down.
+/// Why a command was refused.
 ///
-/// A refused command emits nothing and changes nothing that a host can see of groups, memberships,
-/// logs, bans and mutes; it costs its charge against the rate limit, and one refused as too fast costs nothing
-/// at all.
+/// A refused command emits no signal and changes nothing that a host can see of groups, memberships,
+/// logs, bans and mutes. It is charged against the rate limit, unless it was refused as too fast.
 ///
-/// Where several apply, the one that comes first in this order is the answer: too fast (429); no such
-/// group (404); the one who acts is no member (400); no such entry (404); they have no right (403);
-/// the one acted upon is no member (400); a conflict (409); a limit (413).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+/// If several refusals apply, the result is the first of them in this order:
+/// 1. too fast (429)
+/// 2. no such group (404)
+/// 3. the user who acts is not a member (400)
+/// 4. no such entry (404)
+/// 5. the user who acts has no right to (403)
+/// 6. the user acted upon is not a member (400)
+/// 7. a conflict (409)
+/// 8. a limit (413)
+///
+/// Text for people comes from `Display`, which needs ids with `Display`. Times in it are
+/// [`Timestamp`]s, in milliseconds.
+///
+/// # Examples
+/// ```
+/// use disband::{Engine, GroupId, Refusal, Timestamp, UserId};
+///
+/// let mut engine = Engine::default();
+/// let (alice, bob, group, now) = (UserId(1), UserId(2), GroupId(7), Timestamp(1_000));
+/// engine.create(alice, group, now)?.ignore_signals();
+/// engine.ban(alice, group, bob, None, now)?.ignore_signals();
+///
+/// let refusal = engine.join(bob, group, now).unwrap_err();
+/// assert_eq!(refusal, Refusal::Banned { by: alice, until: None });
+/// assert_eq!(refusal.code(), 403);
+/// assert_eq!(refusal.to_string(), "banned by 1");
+/// # Ok::<(), Refusal<UserId>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Refusal<U, G = GroupId> {
     /// 429: the same user repeats the same operation on the same group too fast.
-    #[error("too fast: come again at {retry_at}")]
+    #[error("too fast: try again at {retry_at}")]
     TooFast {
-        /// When the command is admitted, if nothing else is sent for the same user, group and
-        /// operation until then, and the group neither comes nor goes meanwhile.
+        /// From this time on the command is admitted, if until then no other command for the same
+        /// user, group and operation is sent, and the group is neither created nor dissolved.
         retry_at: Timestamp,
     },
-    /// 404: there is no such group, and nothing is remembered of one.
+    /// 404: there is no such group, and none is remembered.
     #[error("no such group")]
     NoSuchGroup,
-    /// 404: the group was dissolved. Former members get this answer too: nobody knows any more who
-    /// they were.
-    #[error("the group was dissolved by {by:?} at {at}")]
+    /// 404: the group was dissolved. Former members get this refusal too: the engine no longer knows
+    /// who they were.
+    #[error("the group was dissolved by {by} at {at}")]
     Dissolved {
-        /// Its owner at the time.
+        /// Its last owner.
         by: U,
-        /// When.
+        /// When it was dissolved.
         at: Timestamp,
-        /// What the owner said, if they said anything.
+        /// The owner's text, if there is one.
         note: Option<Arc<str>>,
-        /// The group to go to, if the owner named one.
+        /// The group that replaces this one, if the owner named one.
         successor: Option<G>,
     },
-    /// 400: the user who acts is no member of the group.
+    /// 400: the user who acts is not a member of the group.
     #[error("not a member: {0}")]
     NotMember(Absence<U>),
     /// 403: only the owner may do this.
     #[error("only the owner may do this")]
     NotOwner,
-    /// 403: the one acted upon is no lower in rank than the one who acts.
-    #[error("the one acted upon is of no lower rank")]
+    /// 403: the user acted upon has the same or a higher rank than the user who acts.
+    #[error("the other user has the same or a higher rank")]
     Outranked,
-    /// 400: the user acted upon is no member of the group.
-    #[error("the one acted upon is not a member: {0}")]
+    /// 400: the user acted upon is not a member of the group.
+    #[error("the other user is not a member: {0}")]
     TargetNotMember(Absence<U>),
-    /// 409: a group with this id is alive.
-    #[error("the group exists already")]
+    /// 409: there is a group with this id.
+    #[error("the group already exists")]
     GroupExists,
-    /// 409: the id belonged to a group that was dissolved not long ago.
-    #[error("the id is reserved until {until}")]
+    /// 409: a group with this id was dissolved, and is still remembered.
+    #[error("the group id is reserved until {until}")]
     IdReserved {
-        /// From when on it is free.
+        /// When the id becomes free.
         until: Timestamp,
     },
-    /// 409: the user is a member already.
+    /// 409: the user is already a member.
     #[error("already a member")]
     AlreadyMember,
     /// 403: only the owner and admins may do this.
     #[error("only the owner and admins may do this")]
     NotAdmin,
-    /// 403: the user is barred from the group.
-    #[error("banned by {by:?}{}", until_when(*until))]
+    /// 403: the user is banned from the group.
+    #[error("banned by {by}{}", until_when(*until))]
     Banned {
-        /// By whom.
+        /// Who banned them.
         by: U,
-        /// Until when; `None` for until the ban is lifted.
+        /// When the ban ends; `None` if it only ends when it is lifted.
         until: Option<Timestamp>,
     },
-    /// 409: this group's owner can't leave it. Transfer it first, or dissolve it.
-    #[error("the owner can't leave: transfer the group first, or dissolve it")]
+    /// 409: this group's owner cannot leave it. They must transfer or dissolve it.
+    #[error("the owner cannot leave: transfer or dissolve the group first")]
     OwnerMustStay,
-    /// 409: the one to be made the owner is the owner.
+    /// 409: the user to become the owner is the owner.
     #[error("already the owner")]
     AlreadyOwner,
-    /// 409: the member has that rank.
-    #[error("already of that rank")]
+    /// 409: the member already has that rank.
+    #[error("the member already has that rank")]
     AlreadyRanked,
-    /// 409: the user is not banned, or no longer.
+    /// 409: the user is not banned.
     #[error("not banned")]
     NotBanned,
-    /// 409: a ban or a mute that ends before it begins.
-    #[error("it would be over already")]
+    /// 409: the ban or mute would end at or before the present time.
+    #[error("the given end is not in the future")]
     AlreadyExpired,
-    /// 413: one more would be too many.
-    #[error("over the limit of {max} for {}", limit.name())]
+    /// 413: a limit would be exceeded.
+    #[error("over the limit of {max} for {limit}")]
     OverLimit {
-        /// Of what.
+        /// Which limit.
         limit: Limit,
-        /// How many there may be.
+        /// The limit's value.
         max: u64,
     },
-    /// 403: the group is closed. Users become members by [`add`](crate::Engine::add) alone.
-    #[error("the group is closed: somebody who may add members has to add you")]
+    /// 403: the group is closed. Users become members only by [`add`](crate::Engine::add).
+    #[error("the group is closed: a member must add you")]
     Closed,
-    /// 409: the user to be added is barred from the group. The ban must be lifted first.
-    #[error("the one to be added is banned by {by:?}{}", until_when(*until))]
+    /// 409: the user to be added is banned from the group. The ban must be lifted first.
+    #[error("the other user is banned by {by}{}", until_when(*until))]
     TargetBanned {
-        /// By whom.
+        /// Who banned them.
         by: U,
-        /// Until when; `None` for until the ban is lifted.
+        /// When the ban ends; `None` if it only ends when it is lifted.
         until: Option<Timestamp>,
     },
     /// 403: the user may not post or edit in this group.
-    #[error("muted by {by:?}{}", until_when(*until))]
+    #[error("muted by {by}{}", until_when(*until))]
     Muted {
-        /// By whom.
+        /// Who muted them.
         by: U,
-        /// Until when; `None` for until the mute is lifted.
+        /// When the mute ends; `None` if it only ends when it is lifted.
         until: Option<Timestamp>,
     },
-    /// 409: the user is not muted, or no longer.
+    /// 409: the user is not muted.
     #[error("not muted")]
     NotMuted,
     /// 404: the group's log has no entry with this number, or none that the user may read.
     #[error("no such entry")]
     NoSuchEntry,
-    /// 403: the message is another user's.
-    #[error("the message is not yours")]
+    /// 403: another user wrote the message.
+    #[error("another user wrote the message")]
     NotAuthor,
-    /// 409: the message was erased before.
-    #[error("already erased")]
+    /// 409: the message is already erased.
+    #[error("the message is already erased")]
     AlreadyErased,
 }
 
@@ -139,35 +163,36 @@ fn until_when(until: Option<Timestamp>) -> String {
     until.map_or_else(String::new, |until| format!(" until {until}"))
 }
 
-/// Why a user is no member of a group, as far as it is known.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+/// Why a user is not a member of a group, as far as the engine knows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Absence<U> {
-    /// The membership that was named is over; the user is a member, but under a newer stint.
-    #[error("that stint is over, and a newer one has begun")]
+    /// The given stint is not the user's present one: the user is a member under another stint.
+    #[error("the given membership ended, and a newer one began")]
     StintOver,
-    /// They left.
+    /// The user left.
     #[error("left at {at}")]
     Left {
-        /// When.
+        /// When they left.
         at: Timestamp,
     },
-    /// They were kicked.
-    #[error("kicked by {by:?} at {at}")]
+    /// The user was kicked.
+    #[error("kicked by {by} at {at}")]
     Kicked {
-        /// By whom.
+        /// Who kicked them.
         by: U,
-        /// When.
+        /// When they were kicked.
         at: Timestamp,
     },
-    /// They never were a member, or it was too many departures ago.
+    /// The user never was a member, or their departure is no longer remembered. A group remembers its
+    /// last [`Config::departures`](crate::Config::departures).
     #[error("no record of a membership")]
     NoRecord,
 }
 
 impl<U, G> Refusal<U, G> {
-    /// The HTTP-like status: 400, 403, 404, 409, 413 or 429.
+    /// The HTTP status: 400, 403, 404, 409, 413 or 429. [`Refusal`] has an example.
     #[must_use]
     pub const fn code(&self) -> u16 {
         match self {
@@ -196,11 +221,26 @@ impl<U, G> Refusal<U, G> {
         }
     }
 
-    /// What to tell a stranger who must not learn whether the group exists or existed:
-    /// `NotMember(NoRecord)` and `Dissolved` become `NoSuchGroup`, all else stays.
+    /// The refusal to show to strangers, who must not learn whether the group exists or existed:
+    /// `NotMember(NoRecord)` and `Dissolved` become `NoSuchGroup`, all others stay.
     ///
-    /// A host that must hide it fully limits strangers itself: a group that exists has a rate cell
-    /// of its own, so how soon a stranger is refused as too fast still tells it apart.
+    /// This does not hide the group fully. A group that exists has its own rate limit per user, so a
+    /// stranger can tell it from a missing one by when they are refused as too fast. A host that must
+    /// hide this too limits strangers itself.
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, GroupId, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, group, now) = (UserId(1), GroupId(7), Timestamp(1_000));
+    /// engine.create(alice, group, now)?.ignore_signals();
+    ///
+    /// let refusal = engine.leave(UserId(2), group, now).unwrap_err();
+    /// assert_eq!(refusal.to_string(), "not a member: no record of a membership");
+    /// assert_eq!(refusal.masked(), Refusal::NoSuchGroup);
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
     #[must_use]
     pub fn masked(self) -> Self {
         match self {
@@ -212,13 +252,14 @@ impl<U, G> Refusal<U, G> {
     }
 }
 
-/// Why a batch was turned down: all of it, on account of one command. The engine is as it was.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+/// Why a batch was refused. One refused command refuses the whole batch, and the engine is
+/// unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[error("command {index} of the batch: {refusal}")]
 pub struct BatchRefusal<U, G = GroupId> {
-    /// Which command, counted from 0.
+    /// The place of the refused command in the batch, counted from 0.
     pub index: usize,
-    /// Why.
+    /// Why it was refused.
     pub refusal: Refusal<U, G>,
 }

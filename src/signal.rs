@@ -1,4 +1,4 @@
-//! What a command makes happen, and who is to hear of it.
+//! Signals: what happened in a group, and which users to deliver it to.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,11 +12,20 @@ use crate::id::{GroupId, Id, Seq};
 use crate::rank::Rank;
 use crate::time::Timestamp;
 
-/// What a signal is known by: 128 bits, the same for all its recipients and never used again, so
-/// that a client can drop a duplicate.
+/// The key of a signal: 128 bits, the same for all its recipients and never used again. A client can
+/// use it to drop duplicates.
 ///
-/// The upper half is the engine's instance number, from its [`Config`](crate::Config), the lower
-/// half a counter. 32 hexadecimal digits where people read it.
+/// The upper half is the engine's [instance number](crate::Config::instance), the lower half a
+/// counter. In human-readable formats it is a string of 32 hexadecimal digits.
+///
+/// # Examples
+/// ```
+/// use disband::SignalKey;
+///
+/// let key = SignalKey(255);
+/// assert_eq!(key.to_string(), "000000000000000000000000000000ff");
+/// assert_eq!(key.to_string().parse(), Ok::<_, disband::ParseKeyError>(key));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SignalKey(pub u128);
 
@@ -32,9 +41,9 @@ impl fmt::Display for SignalKey {
     }
 }
 
-/// The text is not a signal's key: 32 hexadecimal digits in lower case.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a signal's key is 32 hexadecimal digits in lower case")]
+/// The text is not a [`SignalKey`]: 32 hexadecimal digits in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("expected 32 hexadecimal digits in lower case")]
 pub struct ParseKeyError(());
 
 impl FromStr for SignalKey {
@@ -69,114 +78,178 @@ impl<'de> Deserialize<'de> for SignalKey {
     }
 }
 
-/// Something that happened in a group, to be delivered to an audience.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Something that happened in a group, and the users to deliver it to.
+///
+/// # Examples
+/// ```
+/// use disband::{Engine, GroupId, Timestamp, UserId};
+///
+/// let mut engine = Engine::default();
+/// let (alice, bob, group, now) = (UserId(1), UserId(2), GroupId(7), Timestamp(1_000));
+/// engine.create(alice, group, now)?.ignore_signals();
+/// let joined = engine.join(bob, group, now)?;
+///
+/// let signal = &joined.signals[0];
+/// assert_eq!(signal.to_string(), "memberjoin of 2 in 7, version 2, for 1 user");
+/// assert!(signal.audience.iter().eq([&alice]));
+/// assert_eq!((signal.from, *signal.actor()), (bob, bob));
+/// # Ok::<(), disband::Refusal<UserId>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Signal<U: Id, G> {
-    /// One key per signal, the same for all its recipients.
+    /// The signal's key, the same for all its recipients.
     pub key: SignalKey,
-    /// Where it happened.
+    /// The group in which it happened.
     pub group: G,
-    /// Whom it is about; see [`Event`].
+    /// The user that the signal is about; see [`Event`].
     pub from: U,
     pub(crate) actor: U,
-    /// The group's version with it. It starts at the owner's first stint and grows by one with
-    /// every signal but those of messages (posted, edited, erased) and those that only a quiet
-    /// group's staff hears: a client that sees a gap has missed something. No group that is created
-    /// anew under an old id repeats a version.
+    /// The group's version. It starts at the owner's first stint. Each signal increases it by one,
+    /// except signals about messages (posted, edited, erased) and signals that only the staff of a
+    /// quiet group gets: those repeat the present version. A client that sees a gap has missed a
+    /// signal. A group that is created again under an old id never repeats a version.
     pub version: u64,
     /// What happened.
     pub event: Event<U, G>,
-    /// Who is to hear of it.
+    /// The users to deliver the signal to.
     pub audience: Audience<U>,
 }
 
 impl<U: Id, G> Signal<U, G> {
-    /// Who acted: whose command it was. Where the audience leaves them out, their other devices have
-    /// not heard of it, so a host may want to send them the signal too.
-    /// [`Engine::add`](crate::Engine::add) has an example.
+    /// The user whose command caused the signal. Most audiences leave this user out, since they have
+    /// the command's result. Their other devices have not, so a host may deliver the signal to this
+    /// user too. [`Engine::add`](crate::Engine::add) has an example.
     #[must_use]
     pub fn actor(&self) -> &U {
         &self.actor
     }
 }
 
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// For a log: `memberjoin of 2 in 7, version 2, for 1 user`. It leaves out the texts of messages.
+impl<U: Id + fmt::Display, G: fmt::Display> fmt::Display for Signal<U, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, users) = (self.event.name(), self.audience.len());
+        let plural = if users == 1 { "" } else { "s" };
+        write!(
+            f,
+            "{name} of {} in {}, version {}, for {users} user{plural}",
+            self.from, self.group, self.version
+        )
+    }
+}
+
+/// What happened. "`from`" is [`Signal::from`]; the *staff* of a group is its owner and its admins; a
+/// group is *quiet* if its options say [`Announce::Staff`](crate::Announce::Staff).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Event<U, G = GroupId> {
-    /// `from` joined: to the other members. Or a member added `from`: to every member but that one.
+    /// `from` joined, or was added by `by`.
     ///
-    /// In a [quiet](crate::Announce::Staff) group, to the staff (the owner and the admins) instead
-    /// of the members; to `from` too if they were added.
+    /// Audience: the members except `from`, if they joined, or except `by`. In a quiet group: the
+    /// staff except `by`, and `from` if they were added.
     MemberJoin {
-        /// Who added them; `None` if they joined by themselves.
+        /// Who added them; `None` if they joined.
         by: Option<U>,
     },
-    /// `from` left. To the members who remain; in a quiet group, if `from` was a plain member, to
-    /// the staff.
+    /// `from` left.
+    ///
+    /// Audience: the remaining members. In a quiet group, if `from` was a plain member: the staff.
     MemberLeave,
-    /// `from` was kicked: to the members who remain, and `from`; in a quiet group, if `from` was a
-    /// plain member, to the staff, and `from`. Or, if `from` is `by`, the owner dissolved the group,
-    /// and whoever hears this is a member no more: to all but the owner.
+    /// If `from` is `by`, the owner dissolved the group, and everyone in the audience lost their
+    /// membership. Else `from` was kicked.
+    ///
+    /// Audience: in a dissolution, every member except the owner. Else the remaining members, and
+    /// `from`; in a quiet group, if `from` was a plain member: the staff, and `from`.
     MemberKick {
-        /// Who did it.
+        /// Who kicked them, or dissolved the group.
         by: U,
     },
-    /// The group was dissolved and its history is gone. To all who were members but the owner, who
-    /// is `from`.
+    /// The group was dissolved by its owner, who is `from`, and its log is gone.
+    ///
+    /// Audience: every former member except the owner.
     HistoryPurge {
-        /// The number that the next entry would have got: all below it are gone.
+        /// The number that the next entry would have had. All entries below it are gone.
         before: Seq,
-        /// What the owner said, if they said anything.
+        /// The owner's text, if there is one.
         note: Option<Arc<str>>,
-        /// The group to go to, if the owner named one.
+        /// The group that replaces this one, if the owner named one.
         successor: Option<G>,
     },
-    /// `from` posted a message. To the other members.
+    /// `from` posted a message. Audience: the other members.
     MessagePost {
-        /// Its place in the group's history.
+        /// The number of its entry in the log.
         seq: Seq,
-        /// Its time there.
+        /// The time of its entry in the log.
         at: Timestamp,
-        /// The text, shared with the history.
+        /// The text, shared with the log.
         message: Arc<str>,
     },
-    /// `from` owns the group now. To every member, or, if `previous` left, to those who remain.
+    /// `from` is the new owner. Audience: every member. After a succession `previous` is not a
+    /// member any more.
     OwnerChange {
-        /// Who owned it before.
+        /// The previous owner.
         previous: U,
     },
-    /// `from` has another rank. To every member.
+    /// `from` has another rank. Audience: every member.
     RankChange {
-        /// Which.
+        /// The new rank.
         rank: Rank,
     },
-    /// `from` changed the text of a message of their own. To the other members.
+    /// `from` changed the text of their own message. Audience: the other members.
     MessageEdit {
-        /// Its place in the group's history.
+        /// The number of its entry in the log.
         seq: Seq,
         /// The time of the edit.
         at: Timestamp,
-        /// The new text, shared with the history.
+        /// The new text, shared with the log.
         message: Arc<str>,
     },
-    /// `from` erased a message. To the other members.
+    /// `from` erased a message. Audience: the other members.
     MessageErase {
-        /// Its place in the group's history.
+        /// The number of its entry in the log.
         seq: Seq,
     },
-    /// `from` may not post or edit any more. To every member.
+    /// `from` may not post or edit any more. Audience: every member.
     Mute {
-        /// Who did it.
+        /// Who muted them.
         by: U,
-        /// Until when; `None` for until the mute is lifted.
+        /// When the mute ends; `None` if it only ends when it is lifted.
         until: Option<Timestamp>,
     },
-    /// `from` may post and edit again. To every member.
+    /// `from` may post and edit again. Audience: every member.
     Unmute {
-        /// Who did it.
+        /// Who lifted the mute.
         by: U,
     },
+}
+
+impl<U, G> Event<U, G> {
+    /// The name of the event, as the wire has it: `memberjoin`, `memberleave`, `memberkick`,
+    /// `historypurge`, `message`, `messageedit`, `messageerase`, `ownerchange`, `rankchange`, `mute`
+    /// or `unmute`.
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Event, UserId};
+    ///
+    /// assert_eq!(Event::<UserId>::MemberLeave.name(), "memberleave");
+    /// ```
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Event::MemberJoin { .. } => "memberjoin",
+            Event::MemberLeave => "memberleave",
+            Event::MemberKick { .. } => "memberkick",
+            Event::HistoryPurge { .. } => "historypurge",
+            Event::MessagePost { .. } => "message",
+            Event::OwnerChange { .. } => "ownerchange",
+            Event::RankChange { .. } => "rankchange",
+            Event::MessageEdit { .. } => "messageedit",
+            Event::MessageErase { .. } => "messageerase",
+            Event::Mute { .. } => "mute",
+            Event::Unmute { .. } => "unmute",
+        }
+    }
 }

@@ -1,9 +1,9 @@
-//! The engine as data: written canonically, and read back as the untrusted input that it is.
+//! Snapshots: an engine as data, and the verification of data that becomes an engine.
 //!
-//! An engine serialises as its configuration, its counters, its groups, tombstones and rate cells,
-//! each list strictly ascending. What is derived (the index, the orders of cleaning, how logs lie in
-//! blocks) is not written: two engines that are equal give the same bytes, and one that was read
-//! back goes on exactly as one that never stopped.
+//! An engine serialises as its configuration, its counters, and its groups, tombstones and rate
+//! cells, each list in strictly ascending order. Derived data is not written: the index, the orders
+//! of cleaning, and how logs are divided into blocks. So equal engines give the same bytes, and a
+//! restored engine behaves identically to the original.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -23,23 +23,38 @@ use crate::group::{Group, GroupParts};
 use crate::id::{Id, Stint};
 use crate::limiter::{Cell, CellKey, Limiter, Misfit};
 use crate::map::Map;
+use crate::name::named;
 use crate::state::State;
 use crate::tombstone::{Tombstone, Tombstones};
 
-/// The format that is written. Format 1 is still read.
+/// The format that is written. Format 1 can still be read.
 const FORMAT: u32 = 2;
 
-/// The most that a counter is believed to have counted. Each command counts a few steps, so an
-/// engine that begins here still has 2^63 of them before it.
-const COUNTED: u64 = 1 << 63;
+/// The largest counter that is accepted. A command increases each counter by a few, so an engine that
+/// starts here can still count 2^63 steps.
+const MAX_COUNTER: u64 = 1 << 63;
 
-/// An engine as it was read, and not yet believed: `Engine::try_from` verifies it.
+/// An engine that was deserialised and is not verified yet. `Engine::try_from` verifies it, and
+/// returns a typed error.
 ///
-/// Reading an [`Engine`] itself does both, but then what is wrong comes as the format's own error.
-#[derive(Debug)]
+/// Deserialising an [`Engine`] does both, but reports a failed verification as an error of the
+/// encoding, with a text only.
+///
+/// # Examples
+/// ```
+/// use disband::{Engine, GroupId, Snapshot, Timestamp, UserId};
+///
+/// let mut engine = Engine::default();
+/// engine.create(UserId(1), GroupId(7), Timestamp(1_000))?.ignore_signals();
+/// let json = serde_json::to_string(&engine)?;
+///
+/// let snapshot: Snapshot<UserId, GroupId> = serde_json::from_str(&json)?;
+/// assert_eq!(Engine::try_from(snapshot)?, engine);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Snapshot<U, G>(Fields<U, G>);
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields<U, G> {
     format: Format,
@@ -51,11 +66,24 @@ struct Fields<U, G> {
     cells: Vec<(CellKey<U, G>, Cell)>,
 }
 
+/// Only the sizes, since a snapshot may have a million members.
+impl<U, G> fmt::Debug for Snapshot<U, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Snapshot(fields) = self;
+        f.debug_struct("Snapshot")
+            .field("format", &fields.format)
+            .field("groups", &fields.groups.len())
+            .field("tombstones", &fields.tombstones.len())
+            .field("cells", &fields.cells.len())
+            .finish_non_exhaustive()
+    }
+}
+
 /// The names of the fields, in the order in which they are written.
 const FIELDS: [&str; 7] =
     ["format", "config", "next_stint", "next_key", "groups", "tombstones", "cells"];
 
-/// It comes first, so that another format is known before anything of it is misread.
+/// The format is the first field, so that an unknown one is recognised before other fields are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     One,
@@ -97,12 +125,12 @@ where
         f.write_str("an engine")
     }
 
-    /// With names, in any order. What format 1 lacks has a default.
+    /// Fields with names, in any order. Fields that format 1 lacks have a default.
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
         Fields::deserialize(MapAccessDeserializer::new(map)).map(Snapshot)
     }
 
-    /// Without names: each format has its own fields.
+    /// Fields without names: each format has its own types.
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let fields = match next(&mut seq, 0)? {
             Format::One => {
@@ -119,7 +147,7 @@ where
     }
 }
 
-/// The fields after the format, as the types of that format, which become today's.
+/// Reads the fields after the format as types of that format, and converts them to the present ones.
 fn fields<'de, A, U, G, C, P, T>(format: Format, mut seq: A) -> Result<Fields<U, G>, A::Error>
 where
     A: SeqAccess<'de>,
@@ -151,23 +179,53 @@ fn next<'de, A: SeqAccess<'de>, T: Deserialize<'de>>(
     seq.next_element()?.ok_or_else(|| de::Error::invalid_length(at, &"an engine of 7 fields"))
 }
 
-/// Why a snapshot is not an engine.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// A list in a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SnapshotList {
+    /// The groups.
+    Groups,
+    /// The tombstones.
+    Tombstones,
+    /// The rate cells.
+    RateCells,
+    /// The members of a group.
+    Members,
+    /// The admins of a group.
+    Admins,
+    /// The bans of a group.
+    Bans,
+    /// The mutes of a group.
+    Mutes,
+}
+
+named!(SnapshotList {
+    Groups => "groups",
+    Tombstones => "tombstones",
+    RateCells => "rate cells",
+    Members => "members of a group",
+    Admins => "admins of a group",
+    Bans => "bans of a group",
+    Mutes => "mutes of a group",
+});
+
+/// Why a snapshot is not a valid engine.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum SnapshotError<U, G> {
-    /// A list is not strictly ascending: unsorted, or something stands in it twice.
-    #[error("the {0} are not strictly ascending")]
-    Unsorted(&'static str),
-    /// There is a rate cell for an operation without a limit.
-    #[error("there is a rate cell for an operation without a limit")]
+    /// A list is not in strictly ascending order: it is unsorted, or has a key twice.
+    #[error("the {0} are not in strictly ascending order")]
+    Unsorted(SnapshotList),
+    /// There is a rate cell of an operation without a limit.
+    #[error("there is a rate cell of an operation without a limit")]
     Unlimited,
-    /// There is a rate cell that no clock could have led to, and that would stay for ever.
-    #[error("there is a rate cell past the end of time")]
+    /// There is a rate cell that no time could have led to, and that would never expire.
+    #[error("there is a rate cell past the largest time")]
     Unreachable,
-    /// A counter is beyond 2^63, where no engine that began with none ever comes.
-    #[error("a counter is beyond 2^63")]
+    /// A counter is above 2^63. It would take 2^63 commands to get there.
+    #[error("a counter is above 2^63")]
     Counter,
-    /// It breaks an invariant.
+    /// An invariant does not hold.
     #[error(transparent)]
     Violation(#[from] Violation<U, G>),
 }
@@ -175,25 +233,28 @@ pub enum SnapshotError<U, G> {
 impl<U: Id, G: Id> TryFrom<Snapshot<U, G>> for Engine<U, G> {
     type Error = SnapshotError<U, G>;
 
-    /// Verifies the whole snapshot, and makes the derived data anew. O(its length · log of it).
+    /// Verifies the whole snapshot and builds the derived data. O(n log n) for a snapshot of length n.
+    /// [`Snapshot`] has an example.
     ///
     /// # Errors
-    /// The first thing found that is wrong with it.
+    /// The first fault found.
     fn try_from(Snapshot(mut snapshot): Snapshot<U, G>) -> Result<Self, SnapshotError<U, G>> {
-        ascending(&snapshot.groups, "groups")?;
-        ascending(&snapshot.tombstones, "tombstones")?;
+        ascending(&snapshot.groups, SnapshotList::Groups)?;
+        ascending(&snapshot.tombstones, SnapshotList::Tombstones)?;
         if snapshot.format == Format::One {
-            // The cells were ordered by user first.
+            // Format 1 orders the cells by user first.
             ascending_by(
                 &snapshot.cells,
-                "rate cells",
+                SnapshotList::RateCells,
                 |(CellKey { user, group, operation }, _)| (user, group, operation),
             )?;
             snapshot.cells.sort_by_key(|(key, _)| key.operation);
         }
-        ascending_by(&snapshot.cells, "rate cells", |(CellKey { user, group, operation }, _)| {
-            (operation, user, group)
-        })?;
+        ascending_by(
+            &snapshot.cells,
+            SnapshotList::RateCells,
+            |(CellKey { user, group, operation }, _)| (operation, user, group),
+        )?;
 
         let mut state = State::new(snapshot.config);
         state.next_stint = snapshot.next_stint;
@@ -202,11 +263,11 @@ impl<U: Id, G: Id> TryFrom<Snapshot<U, G>> for Engine<U, G> {
         let mut memberships = Vec::with_capacity(members.sum());
         let mut groups = Vec::with_capacity(snapshot.groups.len());
         for (id, parts) in snapshot.groups {
-            ascending(&parts.members, "members of a group")?;
-            ascending(&parts.admins, "admins of a group")?;
-            ascending(&parts.bans, "bans of a group")?;
-            ascending(&parts.mutes, "mutes of a group")?;
-            // Format 1 is older than `set_config`: no group remembers more than is configured.
+            ascending(&parts.members, SnapshotList::Members)?;
+            ascending(&parts.admins, SnapshotList::Admins)?;
+            ascending(&parts.bans, SnapshotList::Bans)?;
+            ascending(&parts.mutes, SnapshotList::Mutes)?;
+            // Format 1 is older than `set_config`, so no group can have more than is configured.
             let kept = usize::from(snapshot.config.departures);
             if snapshot.format == Format::One && parts.departures.len() > kept {
                 return Err(Violation::Departures { group: id }.into());
@@ -229,7 +290,7 @@ impl<U: Id, G: Id> TryFrom<Snapshot<U, G>> for Engine<U, G> {
         })?;
         let groups = state.groups.iter();
         let counters = groups.flat_map(|(_, group)| [group.version(), group.next_seq().0]);
-        if counters.chain([state.next_stint.0, state.next_key]).any(|count| count > COUNTED) {
+        if counters.chain([state.next_stint.0, state.next_key]).any(|count| count > MAX_COUNTER) {
             return Err(SnapshotError::Counter);
         }
         let engine = Engine::from_parts(state, limiter);
@@ -240,20 +301,20 @@ impl<U: Id, G: Id> TryFrom<Snapshot<U, G>> for Engine<U, G> {
 
 fn ascending<K: Ord, V, U, G>(
     pairs: &[(K, V)],
-    what: &'static str,
+    list: SnapshotList,
 ) -> Result<(), SnapshotError<U, G>> {
-    ascending_by(pairs, what, |(key, _)| key)
+    ascending_by(pairs, list, |(key, _)| key)
 }
 
 fn ascending_by<'a, T, K: Ord, U, G>(
-    list: &'a [T],
-    what: &'static str,
+    items: &'a [T],
+    list: SnapshotList,
     key: impl Fn(&'a T) -> K,
 ) -> Result<(), SnapshotError<U, G>> {
-    if list.iter().map(key).is_sorted_by(|one, next| one < next) {
+    if items.iter().map(key).is_sorted_by(|one, next| one < next) {
         Ok(())
     } else {
-        Err(SnapshotError::Unsorted(what))
+        Err(SnapshotError::Unsorted(list))
     }
 }
 
@@ -318,7 +379,7 @@ impl<U: Id + Serialize> Serialize for WrittenGroup<'_, U> {
     }
 }
 
-/// A sequence that is written as it is walked, without being collected.
+/// A sequence that is serialised from an iterator, without being collected.
 struct List<F>(F);
 
 impl<F: Fn() -> I, I: Iterator<Item: Serialize>> Serialize for List<F> {

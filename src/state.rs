@@ -1,8 +1,10 @@
-//! The state of all groups, and what every command on it shares. The commands stand in
-//! [membership](crate::membership), [authority](crate::authority) and [chat](crate::chat), each as
-//! guards in the order of the refusals, then the change, then the signals. Rate limits are the
-//! [engine](crate::engine)'s, around this.
+//! The state of all groups, and the functions that all commands share.
+//!
+//! The commands are in [membership](crate::membership), [authority](crate::authority) and
+//! [chat](crate::chat). Each command is guards in the order of the refusals, then the change, then
+//! the signals. The [engine](crate::engine) applies the rate limits before it calls them.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use crate::audience::Audience;
@@ -18,10 +20,15 @@ use crate::signal::{Event, Signal, SignalKey};
 use crate::time::Timestamp;
 use crate::tombstone::Tombstones;
 use crate::tree::Spot;
+use crate::walk::Iter;
 
 /// All groups, each behind an `Arc`, so that copying a leaf does not copy its groups. Leaves are
-/// small because copying one counts a reference for each group, wherever in memory it lies.
+/// small because copying one increments the reference count of each group, which can be anywhere in
+/// memory.
 pub(crate) type Groups<U, G> = Map<G, Arc<Group<U>>, 16, 32>;
+
+/// The iterator of [`Groups`].
+pub(crate) type GroupsIter<'a, U, G> = Iter<'a, G, Arc<Group<U>>, 16, 32>;
 
 #[derive(Clone)]
 pub(crate) struct State<U: Id, G: Id> {
@@ -29,13 +36,13 @@ pub(crate) struct State<U: Id, G: Id> {
     pub(crate) groups: Groups<U, G>,
     pub(crate) tombstones: Tombstones<U, G>,
     pub(crate) directory: Directory<U, G>,
-    /// The stint that begins next.
+    /// The next stint.
     pub(crate) next_stint: Stint,
     /// The counter of the next signal's key.
     pub(crate) next_key: u64,
     /// Log entries in all groups.
     pub(crate) entries: u64,
-    /// Bytes of their messages.
+    /// Bytes of the messages in all groups.
     pub(crate) message_bytes: u64,
 }
 
@@ -53,27 +60,31 @@ impl<U: Id, G: Id> State<U, G> {
         }
     }
 
-    /// The part of the cleaning that belongs to every command: a bounded amount.
+    /// Cleans a bounded amount. Every command does this.
     pub(crate) fn tidy(&mut self, share: Share, now: Timestamp) {
         self.tombstones.clean(now, self.config.tombstone_ms);
         self.directory.tidy(share);
     }
 
-    /// The spot of a group, and the member who acts in it and needs at least the rank `needs`: 404,
-    /// 400, 403.
-    pub(crate) fn acting(
+    /// A group, its spot, and the member who acts in it. Refuses a missing group (404), users who are
+    /// not a member (400) and those with a lower rank than `needs` (403).
+    pub(crate) fn acting<Q: Ord + ?Sized, R: Ord + ?Sized>(
         &self,
-        by: &U,
-        group: &G,
+        by: &Q,
+        group: &R,
         needs: Rank,
         now: Timestamp,
-    ) -> Result<(Spot, &Group<U>, Member), Refusal<U, G>> {
+    ) -> Result<(Spot, &Group<U>, Member), Refusal<U, G>>
+    where
+        U: Borrow<Q>,
+        G: Borrow<R>,
+    {
         let (at, group) = self.group(group, now)?;
         let member = ranked(group, by, needs)?;
         Ok((at, group, member))
     }
 
-    /// Whether a limit allows a number to become `after` where it is `before` (413).
+    /// Refuses (413) if the limit does not allow a number to grow from `before` to `after`.
     pub(crate) fn within(
         &self,
         limit: Limit,
@@ -86,7 +97,7 @@ impl<U: Id, G: Id> State<U, G> {
         }
     }
 
-    /// Whether a limit allows one more than `count` (413).
+    /// Refuses (413) if the limit does not allow one more than `count`.
     pub(crate) fn one_more(&self, limit: Limit, count: u64) -> Result<(), Refusal<U, G>> {
         self.within(limit, count, count.saturating_add(1))
     }
@@ -105,7 +116,7 @@ impl<U: Id, G: Id> State<U, G> {
         Signal { key, group, from, actor, version, event, audience }
     }
 
-    /// The signal of a change that every member hears of.
+    /// Makes the signal of a change for every member. It increases the group's version.
     pub(crate) fn announce(
         &mut self,
         at: &Spot,
@@ -119,29 +130,33 @@ impl<U: Id, G: Id> State<U, G> {
         Ok(self.signal(group, who, version, event, all))
     }
 
-    /// A living group and its spot, or the 404 that says what became of it. O(log g).
-    pub(crate) fn group(
+    /// A group and its spot, or the refusal (404). O(log g).
+    pub(crate) fn group<Q: Ord + ?Sized>(
         &self,
-        group: &G,
+        group: &Q,
         now: Timestamp,
-    ) -> Result<(Spot, &Group<U>), Refusal<U, G>> {
+    ) -> Result<(Spot, &Group<U>), Refusal<U, G>>
+    where
+        G: Borrow<Q>,
+    {
         let found = self.groups.find(group).ok();
         found
             .and_then(|at| Some((at, &**self.groups.at(&at)?)))
             .ok_or_else(|| self.tombstones.missing(group, now, self.config.tombstone_ms))
     }
 
-    /// The group at a spot, to be changed. It is copied if a clone of the engine shares it, so
-    /// guards use [`State::group`]. There is one wherever a guard has found one.
+    /// The group at a spot, to change it. If a clone of the engine shares the group, it is copied, so
+    /// guards use [`State::group`]. It never fails for a spot that a guard returned.
     pub(crate) fn group_mut(&mut self, at: &Spot) -> Result<&mut Group<U>, Refusal<U, G>> {
         self.groups.at_mut(at).map(Arc::make_mut).ok_or(Refusal::NoSuchGroup)
     }
 }
 
-/// The member who acts, who needs at least the rank `needs`: 400, 403.
-pub(crate) fn ranked<U: Id, G>(
+/// The member who acts. Refuses users who are not a member (400) or have a lower rank than `needs`
+/// (403).
+pub(crate) fn ranked<U: Id + Borrow<Q>, G, Q: Ord + ?Sized>(
     group: &Group<U>,
-    by: &U,
+    by: &Q,
     needs: Rank,
 ) -> Result<Member, Refusal<U, G>> {
     let member = group.membership(by, None).map_err(Refusal::NotMember)?;
@@ -152,7 +167,7 @@ pub(crate) fn ranked<U: Id, G>(
     }
 }
 
-/// What is derived is not compared; what waits for the sweep is not part of the replicated state.
+/// Derived data is not compared: it depends on when the sweep ran, and is not replicated.
 impl<U: Id, G: Id> PartialEq for State<U, G> {
     fn eq(&self, other: &Self) -> bool {
         let State {

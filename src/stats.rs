@@ -1,23 +1,24 @@
-//! How much there is of everything.
+//! The sizes of an engine.
 
 use serde::{Deserialize, Serialize};
 
-/// How much there is of everything in an engine.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The sizes of an engine. [`Engine::stats`](crate::Engine::stats) returns them and has an example.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Living groups.
+    /// Groups.
     pub groups: u64,
-    /// Memberships in them.
+    /// Memberships in all groups.
     pub memberships: u64,
-    /// Entries in their logs, those past their retention but not yet dropped among them.
+    /// Entries in all logs, including those past their retention that are not dropped yet.
     pub entries: u64,
     /// Bytes of the messages of those entries.
     pub message_bytes: u64,
-    /// Dissolved groups that are remembered, those no longer standing but not yet cleaned included.
+    /// Dissolved groups that are remembered, including those that expired and are not cleaned yet.
     pub tombstones: u64,
-    /// Rate-limit cells.
+    /// Rate cells. A cell is the state of one rate limit of one user.
     pub cells: u64,
-    /// Index entries of dissolved groups that wait for the sweep.
+    /// Entries of dissolved groups in the index from users to groups, which the sweep has not removed
+    /// yet.
     pub unswept: u64,
 }

@@ -1,20 +1,20 @@
-//! Sums over neighbours in a long sequence of numbers, any of which may change.
+//! Range sums over a long sequence of numbers that may change.
 //!
-//! A *node* of level 0 is a number of the sequence. One of level 1 is the sum of [`FAN`] neighbours,
-//! one of level 2 the sum of `FAN` of those, and so on. So a change reaches one node of each level,
-//! and a sum takes few nodes of each.
+//! A *node* of level 0 is a number of the sequence. A node of level 1 is the sum of [`FAN`] adjacent
+//! numbers, a node of level 2 is the sum of `FAN` adjacent nodes of level 1, and so on. So a change
+//! updates one node of each level, and a range sum reads a few nodes of each.
 
 use crate::map::Map;
 
-/// Nodes that one node of the next level sums.
+/// How many nodes one node of the next level sums.
 const FAN: u64 = 64;
 
-/// The numbers of a sequence and their sums. New numbers come at its end, and the oldest are
-/// forgotten.
+/// The numbers of a sequence and their sums. Numbers are appended at the end and removed at the
+/// beginning.
 #[derive(Debug, Clone)]
 pub(crate) struct Sums {
-    /// By level and index. A level exists once the level below has more than one node. A node that
-    /// reaches back to forgotten numbers may still count them; no sum uses it.
+    /// By level and index. A level exists if the level below has more than one node. A node that
+    /// covers removed numbers may still count them; no sum uses it.
     nodes: Map<(u8, u64), u64, 24, 32>,
 }
 
@@ -23,7 +23,7 @@ impl Sums {
         Sums { nodes: Map::new() }
     }
 
-    /// Changes the number `at` from `old` to `new`: from 0, if it is a new one. O(log² n).
+    /// Changes the number `at` from `old` to `new`. For an appended number `old` is 0. O(log² n).
     pub(crate) fn change(&mut self, at: u64, old: u64, new: u64) {
         let (mut level, mut at) = (0, at);
         loop {
@@ -35,14 +35,14 @@ impl Sums {
                     }
                 }
                 Err(spot) => {
-                    // The first node of a new level begins with what the first below it has.
+                    // The first node of a new level starts from the first node below it.
                     let below = level.checked_sub(1).filter(|_| at == 0);
                     let first = below.and_then(|below| self.nodes.get(&(below, 0)));
                     let sum = first.map_or(new, |first| first.saturating_add(new));
                     self.nodes.insert_at(&spot, (level, at), sum);
                 }
             }
-            // The first node of the highest level is alone there.
+            // The highest level has one node.
             if at == 0 && !self.nodes.contains(&(level.saturating_add(1), 0)) {
                 return;
             }
@@ -50,7 +50,7 @@ impl Sums {
         }
     }
 
-    /// The sum of the numbers from `from` on, up to but without `to`. O(log² n).
+    /// The sum of the numbers in `from..to`. O(log² n).
     pub(crate) fn sum(&self, from: u64, to: u64) -> u64 {
         let (mut level, mut from, mut to, mut sum) = (0, from, to, 0_u64);
         while from < to {
@@ -72,7 +72,7 @@ impl Sums {
         nodes.fold(0, |sum, node| sum.saturating_add(*node))
     }
 
-    /// Forgets the number `at`, the oldest. O(log² n).
+    /// Removes the number `at`, which must be the oldest. O(log² n).
     pub(crate) fn forget(&mut self, at: u64) {
         let (mut level, mut at) = (0, at);
         self.nodes.remove(&(level, at));
@@ -82,43 +82,42 @@ impl Sums {
         }
     }
 
-    /// Whether every sum is that of these numbers, which lie side by side. O(n log n).
+    /// Whether every sum is correct for these adjacent numbers. O(n log n).
     pub(crate) fn is_sound(&self, numbers: impl Iterator<Item = (u64, u64)> + Clone) -> bool {
         let Some((first, _)) = numbers.clone().next() else { return self.nodes.is_sound() };
-        let mut made_anew = Sums::new();
+        let mut expected = Sums::new();
         for (at, number) in numbers {
-            made_anew.change(at, 0, number);
+            expected.change(at, 0, number);
         }
-        let reaches_back =
+        let covers_removed =
             |level: u8, at: u64| at.saturating_mul(FAN.saturating_pow(level.into())) < first;
         let used = |sums: &Sums| {
-            let nodes = sums.nodes.iter().filter(|((level, at), _)| !reaches_back(*level, *at));
+            let nodes = sums.nodes.iter().filter(|((level, at), _)| !covers_removed(*level, *at));
             nodes.map(|(node, sum)| (*node, *sum)).collect::<Vec<_>>()
         };
-        self.nodes.is_sound() && used(self) == used(&made_anew)
+        self.nodes.is_sound() && used(self) == used(&expected)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
+    use crate::map::tests::Random;
 
-    proptest! {
-        /// Numbers come at the end, change and are forgotten; sums are those of a plain list.
-        #[test]
-        fn sums_are_those_of_a_list(
-            first in prop_oneof![Just(0), 0..10_000u64],
-            steps in prop::collection::vec((0..6u8, any::<prop::sample::Index>(), 0..99u64), 1..400),
-        ) {
-            let (mut sums, mut list, mut start) = (Sums::new(), Vec::new(), first);
-            for (step, index, number) in steps {
-                match step {
+    /// Numbers are appended, changed and removed at random; each sum must be that of a plain list.
+    #[test]
+    fn sums_equal_those_of_a_list() {
+        for case in 0..64 {
+            let mut random = Random::new(case);
+            let mut start = if case % 2 == 0 { 0 } else { random.below(10_000) };
+            let (mut sums, mut list) = (Sums::new(), Vec::new());
+            for _ in 0..1 + random.below(400) {
+                let number = random.below(99);
+                match random.below(6) {
                     0 if list.len() > 1 => {
-                        let at = index.index(list.len());
-                        sums.change(start + at as u64, list[at], number);
-                        list[at] = number;
+                        let at = random.below(list.len() as u64);
+                        sums.change(start + at, list[at as usize], number);
+                        list[at as usize] = number;
                     }
                     1 if list.len() > 1 => {
                         list.remove(0);
@@ -132,17 +131,15 @@ mod tests {
                         }
                     }
                 }
-                let (from, to) = (index.index(list.len()), list.len());
-                prop_assert_eq!(
-                    sums.sum(start + from as u64, start + to as u64),
-                    list[from..to].iter().sum::<u64>()
-                );
-                prop_assert_eq!(sums.sum(start, start + from as u64), list[..from].iter().sum::<u64>());
+                let (at, len) = (random.below(list.len() as u64), list.len() as u64);
+                let (before, after) = list.split_at(at as usize);
+                assert_eq!(sums.sum(start, start + at), before.iter().sum::<u64>());
+                assert_eq!(sums.sum(start + at, start + len), after.iter().sum::<u64>());
             }
             let numbers = (start..).zip(list.iter().copied());
-            prop_assert!(sums.is_sound(numbers.clone()));
+            assert!(sums.is_sound(numbers.clone()));
             sums.change(start, 0, 1);
-            prop_assert!(!sums.is_sound(numbers));
+            assert!(!sums.is_sound(numbers));
         }
     }
 }

@@ -1,44 +1,44 @@
-//! A map whose entries come due, and are cleaned a few at a time.
+//! A map whose entries expire, and are cleaned a few at a time.
 
+use std::borrow::Borrow;
 use std::fmt::Debug;
 
 use crate::map::Map;
 use crate::tree::Spot;
 use crate::walk::Iter;
 
-/// Keys are long, and each change moves the entries behind it in its leaf. Small leaves keep that
-/// short.
+/// Leaves are small because keys are long: a change in a leaf moves the entries behind it.
 const LEAF: usize = 24;
 const FAN: usize = 32;
 
-/// The entries of a [`Timed`], in ascending order of their keys.
+/// The entries of a [`Timed`] in ascending order of keys.
 pub(crate) type TimedIter<'a, K, V> = Iter<'a, K, V, LEAF, FAN>;
 
 /// When an entry may be cleaned.
 pub(crate) trait Due<K> {
     /// What entries are ordered by: a time, or a count.
     type At: Ord + Copy + Debug;
-    /// What the answer depends on besides the entry.
+    /// What `due` depends on, apart from the entry.
     type Terms;
 
-    /// `None` for never.
+    /// When the entry may be cleaned; `None` for never.
     fn due(&self, key: &K, terms: &Self::Terms) -> Option<Self::At>;
 
-    /// Reads a little of the value, for [`Map::find_by`]. By default nothing: worth it where there
-    /// are many entries, looked up in no order.
+    /// Reads a part of the value, for [`Map::find_by`]. The default reads nothing. It is worth
+    /// overriding where there are many entries and look-ups come in random order.
     fn glance(&self) -> u64 {
         0
     }
 }
 
-/// Entries under their keys, and beside them the order in which they come due.
+/// A map, and the order in which its entries are due.
 ///
-/// Where two come due at once, the smaller key is first. So the order follows from the entries
-/// alone, and an engine that was read back cleans as the one that was written.
+/// If two entries are due at once, the smaller key is first. So the order depends on the entries
+/// alone, and an engine restored from a snapshot cleans in the same order as the original.
 #[derive(Debug, Clone)]
 pub(crate) struct Timed<K, V: Due<K>> {
     of: Map<K, V, LEAF, FAN>,
-    /// Derived from `of`: a key for each entry that comes due.
+    /// Derived from `of`: one key for each entry that can be due.
     by_due: Map<(V::At, K), (), LEAF, FAN>,
 }
 
@@ -47,7 +47,7 @@ impl<K: Ord + Clone, V: Due<K> + Clone> Timed<K, V> {
         Timed { of: Map::new(), by_due: Map::new() }
     }
 
-    /// Of entries that come in strictly ascending order of their keys. O(n log n).
+    /// Builds it from entries in strictly ascending order of keys. O(n log n).
     pub(crate) fn from_ascending(entries: Vec<(K, V)>, terms: &V::Terms) -> Self {
         let queued = |(key, value): &(K, V)| Some(((value.due(key, terms)?, key.clone()), ()));
         let mut by_due: Vec<_> = entries.iter().filter_map(queued).collect();
@@ -60,27 +60,31 @@ impl<K: Ord + Clone, V: Due<K> + Clone> Timed<K, V> {
         self.of.len()
     }
 
-    /// All entries, those that are due but not yet cleaned among them.
+    /// All entries, including those that are due and not cleaned yet.
     pub(crate) fn iter(&self) -> TimedIter<'_, K, V> {
         self.of.iter()
     }
 
     /// O(log n).
-    pub(crate) fn get(&self, key: &K) -> Option<&V> {
+    pub(crate) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
         self.of.get(key)
     }
 
-    /// Where `key` is, or where it belongs. O(log n).
+    /// The spot of `key`, or the spot where it belongs. O(log n).
     pub(crate) fn find(&self, key: &K) -> Result<Spot, Spot> {
         self.of.find_by(key, V::glance)
     }
 
-    /// The entry at a spot. O(log n), without a comparison.
+    /// The value at a spot. O(log n), without comparing keys.
     pub(crate) fn at(&self, spot: &Spot) -> Option<&V> {
         self.of.at(spot)
     }
 
-    /// Puts an entry where [`find`](Self::find) found that its key is or belongs. O(log n).
+    /// Inserts an entry, or replaces its value, at the spot that [`find`](Self::find) returned for its
+    /// key. O(log n).
     pub(crate) fn put(&mut self, found: Result<Spot, Spot>, key: K, value: V, terms: &V::Terms) {
         let due = value.due(&key, terms);
         match found {
@@ -101,7 +105,7 @@ impl<K: Ord + Clone, V: Due<K> + Clone> Timed<K, V> {
         }
     }
 
-    /// Takes the entry of `key` out, if there is one. O(log n).
+    /// Removes the entry of `key`, if there is one. O(log n).
     pub(crate) fn remove(&mut self, key: &K, terms: &V::Terms) {
         let Some(value) = self.take(key) else { return };
         if let Some(at) = value.due(key, terms) {
@@ -114,22 +118,23 @@ impl<K: Ord + Clone, V: Due<K> + Clone> Timed<K, V> {
         self.of.remove_at(&spot).map(|(_, value)| value)
     }
 
-    /// When the next entry comes due. O(log n).
+    /// When the next entry is due. O(log n).
     pub(crate) fn next_due(&self) -> Option<V::At> {
         self.first_due().map(|(at, _)| *at)
     }
 
-    /// The entry that comes due first. O(log n).
+    /// The entry that is due first. O(log n).
     pub(crate) fn first_due(&self) -> Option<&(V::At, K)> {
         self.by_due.first().map(|(key, ())| key)
     }
 
-    /// The entry that comes due last. O(log n).
+    /// The entry that is due last. O(log n).
     pub(crate) fn last_due(&self) -> Option<&(V::At, K)> {
         self.by_due.last().map(|(key, ())| key)
     }
 
-    /// The entries that come due after `last`, or all that do, in that order. O(log n) to take.
+    /// The entries that are due after `last`, or all that can be due, in that order. O(log n) to
+    /// begin.
     pub(crate) fn due_after(&self, last: Option<&(V::At, K)>) -> impl Iterator<Item = &(V::At, K)> {
         let all = last.is_none().then(|| self.by_due.iter());
         let later = last.map(|last| self.by_due.iter_after(last));
@@ -137,7 +142,7 @@ impl<K: Ord + Clone, V: Due<K> + Clone> Timed<K, V> {
         keys.map(|(key, ())| key)
     }
 
-    /// Takes out up to `most` entries for which `is_over` holds, those first that come due first.
+    /// Removes up to `most` entries for which `is_over` holds, in the order in which they are due.
     /// O(most · log n).
     pub(crate) fn clean(&mut self, most: usize, is_over: impl Fn(V::At) -> bool) {
         for _ in 0..most {
@@ -150,7 +155,7 @@ impl<K: Ord + Clone, V: Due<K> + Clone> Timed<K, V> {
         }
     }
 
-    /// Whether the two maps are sound and speak of the same entries. O(n log n).
+    /// Whether both maps are correct and have the same entries. O(n log n).
     pub(crate) fn is_sound(&self, terms: &V::Terms) -> bool {
         let queued = |(key, value): (&K, &V)| Some((value.due(key, terms)?, key.clone()));
         let (mut count, mut all_known) = (0_usize, true);
@@ -162,7 +167,7 @@ impl<K: Ord + Clone, V: Due<K> + Clone> Timed<K, V> {
     }
 }
 
-/// Equal if the entries are: what comes due when follows from them.
+/// Compares the entries only: the order in which they are due is derived from them.
 impl<K: Ord + Clone, V: Due<K> + Clone + PartialEq> PartialEq for Timed<K, V> {
     fn eq(&self, other: &Self) -> bool {
         self.of == other.of
@@ -193,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_due_is_cleaned_first_and_no_more_than_asked() {
+    fn clean_removes_the_first_due_and_at_most_the_given_number() {
         let mut timed = timed();
         timed.clean(9, |due| due <= 4);
         assert_eq!(timed.len(), 3);
@@ -205,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_put_again_comes_due_anew() {
+    fn replacing_an_entry_changes_when_it_is_due() {
         let mut timed = timed();
         for (key, due) in [(3, Some(10)), (1, None), (2, Some(7)), (4, Some(8))] {
             timed.put(timed.find(&key), key, Until(due), &());

@@ -1,5 +1,6 @@
-//! What is remembered of dissolved groups, for a while.
+//! Tombstones: what the engine remembers of a dissolved group for a while.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -10,27 +11,27 @@ use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use crate::timed::{Due, Timed, TimedIter};
 
-/// Tombstones cleaned per command, at most. A command makes at most one.
+/// The most tombstones that one command cleans. A command adds at most one, so two keep up.
 const CLEANED: usize = 2;
 
-/// The end of a group.
+/// Who dissolved a group, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Tombstone<U, G> {
-    /// Its owner, who ended it.
+    /// The owner, who dissolved it.
     pub(crate) by: U,
     pub(crate) at: Timestamp,
-    /// `None` if they said nothing, as most do: a pointer is small.
+    /// `None` if there is no note and no successor. That is usual, so it is a pointer.
     pub(crate) farewell: Option<Arc<Farewell<G>>>,
 }
 
 impl<U: Clone, G: Clone> Tombstone<U, G> {
     pub(crate) fn new(by: U, at: Timestamp, farewell: Farewell<G>) -> Self {
-        let says_nothing = farewell.note.is_none() && farewell.successor.is_none();
-        Tombstone { by, at, farewell: (!says_nothing).then(|| Arc::new(farewell)) }
+        let is_empty = farewell.note.is_none() && farewell.successor.is_none();
+        Tombstone { by, at, farewell: (!is_empty).then(|| Arc::new(farewell)) }
     }
 
-    /// What whoever asks for the group is told.
+    /// The refusal of later commands on the group.
     fn refusal(&self) -> Refusal<U, G> {
         let Farewell { note, successor } = self.farewell.as_deref().cloned().unwrap_or_default();
         Refusal::Dissolved { by: self.by.clone(), at: self.at, note, successor }
@@ -41,7 +42,7 @@ impl<U, G> Due<G> for Tombstone<U, G> {
     type At = Timestamp;
     type Terms = ();
 
-    /// The oldest first: how long each stands is the same for all.
+    /// The oldest first, since all are kept for the same time.
     fn due(&self, _: &G, (): &()) -> Option<Timestamp> {
         Some(self.at)
     }
@@ -57,42 +58,53 @@ impl<U: Id, G: Id> Tombstones<U, G> {
         Tombstones { of: Timed::new() }
     }
 
-    /// Of the tombstones of a snapshot, in strictly ascending order of their groups. O(n log n).
+    /// Builds them from a snapshot, in strictly ascending order of groups. O(n log n).
     pub(crate) fn from_ascending(tombstones: Vec<(G, Tombstone<U, G>)>) -> Self {
         Tombstones { of: Timed::from_ascending(tombstones, &()) }
     }
 
-    /// The tombstone of `group`, if it still stands, and until when. O(log t).
-    pub(crate) fn standing(
+    /// The tombstone of `group`, if it has not expired, and when it expires. O(log t).
+    pub(crate) fn standing<Q: Ord + ?Sized>(
         &self,
-        group: &G,
+        group: &Q,
         now: Timestamp,
         ttl_ms: u64,
-    ) -> Option<(&Tombstone<U, G>, Timestamp)> {
+    ) -> Option<(&Tombstone<U, G>, Timestamp)>
+    where
+        G: Borrow<Q>,
+    {
         let tombstone = self.of.get(group)?;
         let stands = now.is_before(tombstone.at, ttl_ms);
         stands.then(|| (tombstone, tombstone.at.after(ttl_ms)))
     }
 
-    /// Why there is no such group. O(log t).
-    pub(crate) fn missing(&self, group: &G, now: Timestamp, ttl_ms: u64) -> Refusal<U, G> {
+    /// The refusal of a command on a group that does not exist. O(log t).
+    pub(crate) fn missing<Q: Ord + ?Sized>(
+        &self,
+        group: &Q,
+        now: Timestamp,
+        ttl_ms: u64,
+    ) -> Refusal<U, G>
+    where
+        G: Borrow<Q>,
+    {
         match self.standing(group, now, ttl_ms) {
             Some((tombstone, _)) => tombstone.refusal(),
             None => Refusal::NoSuchGroup,
         }
     }
 
-    /// O(log t).
+    /// Adds the tombstone of a group that was dissolved. O(log t).
     pub(crate) fn raise(&mut self, group: G, tombstone: Tombstone<U, G>) {
         self.of.put(self.of.find(&group), group, tombstone, &());
     }
 
-    /// Forgets the tombstone of a group whose id is used again. O(log t).
+    /// Removes the tombstone of a group whose id is used again. O(log t).
     pub(crate) fn clear(&mut self, group: &G) {
         self.of.remove(group, &());
     }
 
-    /// Forgets a few of those that no longer stand, the oldest first. O(log t).
+    /// Removes a few that have expired, the oldest first. O(log t).
     pub(crate) fn clean(&mut self, now: Timestamp, ttl_ms: u64) {
         self.of.clean(CLEANED, |at| !now.is_before(at, ttl_ms));
     }
@@ -110,7 +122,7 @@ impl<U: Id, G: Id> Tombstones<U, G> {
         self.of.get(group).is_some()
     }
 
-    /// Whether the order of their cleaning is that of the tombstones. O(n log n).
+    /// Whether the order of cleaning matches the tombstones. O(n log n).
     pub(crate) fn is_sound(&self) -> bool {
         self.of.is_sound(&())
     }

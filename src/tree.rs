@@ -1,16 +1,17 @@
-//! The nodes of a persistent B+ tree, and the changes of them. [`Map`](crate::map::Map) is what the
-//! engine uses.
+//! The nodes of a persistent B+ tree, and how they change. The engine uses them through
+//! [`Map`](crate::map::Map).
 //!
-//! Every node is an array of fixed capacity behind an `Arc`. A change copies the nodes on its path
-//! that a clone shares, and changes the others in place.
+//! Every node is an array of fixed capacity behind an `Arc`. A change copies those nodes on its path
+//! that a clone shares, and changes the other nodes in place.
 //!
-//! These hold for every tree, and [`Node::is_sound`] verifies them:
-//! - keys ascend strictly from one leaf to the next;
+//! The invariants of a tree, which [`Node::is_sound`] verifies:
+//! - keys ascend strictly within a leaf and from one leaf to the next;
 //! - child `i` of a branch holds only keys in `low_i .. low_(i+1)`. The first child has no lower
-//!   bound: its `low` is never compared, and says nothing;
-//! - all leaves lie at the same depth, and none is empty;
-//! - a branch has at least two children, and no node has more than its maximum.
+//!   bound: its `low` has no meaning and is never compared;
+//! - all leaves have the same depth, and none is empty;
+//! - a branch has at least two children, and no node has more than its capacity.
 
+use std::borrow::Borrow;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ pub(crate) type Children<K, V, const LEAF: usize, const FAN: usize> =
 /// A child of a branch.
 #[derive(Clone)]
 pub(crate) struct Child<K, V, const LEAF: usize, const FAN: usize> {
-    /// A lower bound of its keys. Without meaning in the first child of a branch.
+    /// A lower bound of its keys. It has no meaning in the first child of a branch.
     pub(crate) low: K,
     pub(crate) node: Node<K, V, LEAF, FAN>,
 }
@@ -41,22 +42,23 @@ impl<K, V, const LEAF: usize, const FAN: usize> Clone for Node<K, V, LEAF, FAN> 
     }
 }
 
-/// The place of an entry, or the place where a missing one belongs. It holds until an
-/// entry is added or removed; changing a value keeps it.
+/// The position of an entry, or the position where a missing key belongs. It is valid until an entry
+/// is added or removed. Changing a value keeps it valid.
 ///
-/// A command looks a key up once. The guards read the value at its spot, and the change that
-/// follows needs no second search.
+/// With a spot, a command searches a key once: its guards read the value there, and its change needs
+/// no second search.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Spot {
-    /// Which child to follow at each level, a byte each, the root's in the lowest. A branch has at
-    /// least `FAN / 4` children, so memory ends long before a tree has more than 16 levels.
+    /// Which child to follow at each level: one byte per level, the root's is the lowest. Sixteen
+    /// levels are enough: a branch has at least `FAN / 4` children, so a deeper tree would not fit
+    /// into memory.
     steps: u128,
     /// The index in the leaf.
     pub(crate) at: usize,
 }
 
 impl Spot {
-    /// A spot in a tree that is one array.
+    /// A spot in a map that is one array.
     pub(crate) fn in_array(at: usize) -> Self {
         Spot { at, ..Spot::default() }
     }
@@ -67,8 +69,15 @@ impl Spot {
 }
 
 impl<K: Ord, V, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, FAN> {
-    /// Where `key` is, or where it belongs. `glance` reads a little of a value. O(log n).
-    pub(crate) fn find<R>(&self, key: &K, glance: impl Fn(&V) -> R) -> Result<Spot, Spot> {
+    /// The spot of `key`, or the spot where it belongs. `glance` reads a part of a value. O(log n).
+    pub(crate) fn find<Q: Ord + ?Sized, R>(
+        &self,
+        key: &Q,
+        glance: impl Fn(&V) -> R,
+    ) -> Result<Spot, Spot>
+    where
+        K: Borrow<Q>,
+    {
         let (mut spot, mut level) = (Spot::default(), 0_u32);
         let mut node = self;
         loop {
@@ -93,7 +102,10 @@ impl<K: Ord, V, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, FAN> {
     }
 
     /// The entry of `key`. O(log n).
-    pub(crate) fn get(&self, key: &K) -> Option<&(K, V)> {
+    pub(crate) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&(K, V)>
+    where
+        K: Borrow<Q>,
+    {
         let mut node = self;
         loop {
             match node {
@@ -103,7 +115,7 @@ impl<K: Ord, V, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, FAN> {
         }
     }
 
-    /// The last entry that is not past `key`. O(log n).
+    /// The last entry whose key is `key` or smaller. O(log n).
     pub(crate) fn at_or_before(&self, key: &K) -> Option<&(K, V)> {
         let (mut node, mut previous) = (self, None);
         loop {
@@ -124,7 +136,7 @@ impl<K: Ord, V, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, FAN> {
 }
 
 impl<K, V, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, FAN> {
-    /// The entry at a spot. O(log n), without a comparison.
+    /// The entry at a spot. O(log n), without comparing keys.
     pub(crate) fn at(&self, spot: &Spot) -> Option<&(K, V)> {
         let (mut node, mut steps) = (self, spot.steps);
         loop {
@@ -159,7 +171,7 @@ impl<K, V, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, FAN> {
 }
 
 impl<K: Clone, V: Clone, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, FAN> {
-    /// A tree of these entries, in ascending order. O(n).
+    /// Builds a tree of entries in strictly ascending order of keys. O(n).
     pub(crate) fn from_ascending(entries: impl ExactSizeIterator<Item = (K, V)>) -> Self {
         let mut level: Vec<Child<K, V, LEAF, FAN>> =
             in_arrays(entries).filter_map(|entries| Child::of_leaf(entries)).collect();
@@ -171,7 +183,7 @@ impl<K: Clone, V: Clone, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, F
         level.pop().map_or_else(|| Node::Leaf(Arc::default()), |child| child.node)
     }
 
-    /// The value at a spot, to change. Whatever a clone shares on the way is copied. O(log n).
+    /// The value at a spot, to change it. Copies what a clone shares on the path. O(log n).
     pub(crate) fn at_mut(&mut self, spot: &Spot) -> Option<&mut V> {
         let (mut node, mut steps) = (self, spot.steps);
         loop {
@@ -186,9 +198,9 @@ impl<K: Clone, V: Clone, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, F
         }
     }
 
-    /// Puts an entry at the spot where its key belongs. Returns what was split off to the right of
-    /// this node, if it was full. `is_last` says whether no node is to the right of this one.
-    /// O(log n).
+    /// Inserts an entry at the spot where its key belongs. If this node was full, it is split, and
+    /// the new right part is returned. `is_last` says whether this node is the rightmost of its
+    /// level. O(log n).
     pub(crate) fn insert(
         &mut self,
         mut steps: u128,
@@ -196,12 +208,12 @@ impl<K: Clone, V: Clone, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, F
         entry: (K, V),
         is_last: bool,
     ) -> Option<Child<K, V, LEAF, FAN>> {
-        // With four children, both parts of a branch that is split have two; a step is a `u8`.
+        // A branch that is split must leave two children on each side, and a step is one byte.
         const { assert!(LEAF >= 2 && FAN >= 4 && FAN <= 256) };
         match self {
             Node::Leaf(entries) => {
-                // Where keys arrive in ascending order, the last leaf is left full: a new key comes
-                // after all others.
+                // If keys arrive in ascending order, the last leaf stays full, since no later key
+                // belongs there.
                 let keep = if is_last { LEAF } else { LEAF / 2 };
                 Child::of_leaf(grow(Arc::make_mut(entries), at, entry, keep)?)
             }
@@ -212,14 +224,14 @@ impl<K: Clone, V: Clone, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, F
                 let is_last_child = is_last && next == children.len();
                 let split =
                     children.get_mut(child)?.node.insert(steps, at, entry, is_last_child)?;
-                // The same, but a branch needs more than one child: three quarters stay.
+                // As in a leaf, but the new branch needs two children at least: a quarter moves.
                 let keep = if is_last { FAN.saturating_sub(FAN / 4) } else { FAN / 2 };
                 Child::of_branch(grow(children, next, split, keep)?)
             }
         }
     }
 
-    /// Takes the entry at a spot out. O(log n).
+    /// Removes the entry at a spot. O(log n).
     pub(crate) fn remove(&mut self, mut steps: u128, at: usize) -> Option<(K, V)> {
         match self {
             Node::Leaf(entries) => Arc::make_mut(entries).pop_at(at),
@@ -236,7 +248,7 @@ impl<K: Clone, V: Clone, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, F
         }
     }
 
-    /// Whether it is to be united with a neighbour.
+    /// Whether the node is so small that it must be merged with a neighbour.
     fn is_sparse(&self) -> bool {
         match self {
             Node::Leaf(entries) => entries.len() < (LEAF / 4).max(1),
@@ -257,9 +269,10 @@ impl<K: Clone, V, const LEAF: usize, const FAN: usize> Child<K, V, LEAF, FAN> {
     }
 }
 
-/// The children of a branch, to change. If a clone shares them, they are copied, which counts a
-/// reference for each. The counts lie with the children, anywhere in memory: they are all fetched
-/// before the first is changed, because one change waits for another.
+/// The children of a branch, to change them. If a clone shares the branch, it is copied, which
+/// increments the reference count of each child. The counts are stored with the children, anywhere in
+/// memory. Reading all of them first lets the processor fetch them in parallel; the increments alone
+/// would wait for one another.
 fn own<K: Clone, V: Clone, const LEAF: usize, const FAN: usize>(
     children: &mut Arc<Children<K, V, LEAF, FAN>>,
 ) -> &mut Children<K, V, LEAF, FAN> {
@@ -274,8 +287,8 @@ fn own<K: Clone, V: Clone, const LEAF: usize, const FAN: usize>(
     Arc::make_mut(children)
 }
 
-/// Unites the child at `at` with a neighbour, or, if the two don't fit into one node, shares their
-/// content evenly between them. O(FAN + LEAF).
+/// Merges the child at `at` with a neighbour. If the two do not fit into one node, their content is
+/// divided evenly between them. O(FAN + LEAF).
 fn mend<K: Clone, V: Clone, const LEAF: usize, const FAN: usize>(
     children: &mut Children<K, V, LEAF, FAN>,
     at: usize,
@@ -293,7 +306,7 @@ fn mend<K: Clone, V: Clone, const LEAF: usize, const FAN: usize>(
         }
         (Node::Branch(these), Node::Branch(those)) => {
             let those = own(those);
-            // The first child of the second branch had no bound of its own: the branch's is its.
+            // The first child of a branch has no bound of its own, so it takes the branch's.
             if let Some(child) = those.first_mut() {
                 child.low = next.low.clone();
             }
@@ -313,8 +326,8 @@ fn mend<K: Clone, V: Clone, const LEAF: usize, const FAN: usize>(
     }
 }
 
-/// Moves all of the second array behind the first, or, if they don't fit into one, so much of the
-/// longer one that both are as long.
+/// Moves the second array behind the first. If they do not fit into one array, moves items from the
+/// longer one to the other until both have the same length.
 fn share<T, const MOST: usize>(one: &mut ArrayVec<T, MOST>, next: &mut ArrayVec<T, MOST>) {
     let all = one.len().saturating_add(next.len());
     if all <= MOST {
@@ -328,7 +341,7 @@ fn share<T, const MOST: usize>(one: &mut ArrayVec<T, MOST>, next: &mut ArrayVec<
     }
 }
 
-/// Arrays of about the same length.
+/// Divides items into as few arrays as possible, all of about the same length.
 fn in_arrays<T, const MOST: usize>(
     mut all: impl ExactSizeIterator<Item = T>,
 ) -> impl Iterator<Item = ArrayVec<T, MOST>> {
@@ -340,8 +353,8 @@ fn in_arrays<T, const MOST: usize>(
     })
 }
 
-/// Puts `new` into an array. If it is full, the upper half is split off and returned; or, if `new`
-/// comes last, all but the first `keep`.
+/// Inserts `new` into an array. If the array is full, its upper half is split off and returned. If
+/// `new` is the last item, only the items after the first `keep` are split off.
 fn grow<T, const MOST: usize>(
     array: &mut ArrayVec<T, MOST>,
     at: usize,
@@ -359,16 +372,16 @@ fn grow<T, const MOST: usize>(
     Some(right)
 }
 
-/// Takes the first of the steps of a [`Spot`].
+/// Removes the first step from the steps of a [`Spot`].
 fn next_step(steps: &mut u128) -> usize {
     let child = *steps as u8;
     *steps >>= 8;
     usize::from(child)
 }
 
-/// Reads a little of every cache line of an array. A binary search waits for one line after the
-/// other, and most of a search in a large tree is such waiting: after this, the processor waits for
-/// all of them at once.
+/// Reads a part of every cache line of an array, so that the processor fetches the lines in parallel.
+/// A binary search alone waits for one line after the other, and in a large tree it spends most of
+/// its time waiting.
 pub(crate) fn fetch<T, R>(array: &[T], glance: impl Fn(&T) -> R) {
     const LINE: usize = 64;
     let per_line = LINE.checked_div(size_of::<T>()).unwrap_or(LINE).max(1);
@@ -378,33 +391,36 @@ pub(crate) fn fetch<T, R>(array: &[T], glance: impl Fn(&T) -> R) {
 }
 
 /// Which child of a branch a key belongs to.
-pub(crate) fn child_of<K: Ord, V, const LEAF: usize, const FAN: usize>(
+pub(crate) fn child_of<K: Borrow<Q>, V, Q: Ord + ?Sized, const LEAF: usize, const FAN: usize>(
     children: &[Child<K, V, LEAF, FAN>],
-    key: &K,
+    key: &Q,
 ) -> usize {
     let (mut from, mut to) = (0, children.len().saturating_sub(1));
     while from < to {
-        // `slice::partition_point` makes one comparison more.
+        // `slice::partition_point` would make one more comparison.
         let middle = from.midpoint(to);
-        let is_past = children.get(middle.saturating_add(1)).is_none_or(|child| *key < child.low);
+        let next = children.get(middle.saturating_add(1));
+        let is_past = next.is_none_or(|child| key < child.low.borrow());
         (from, to) = if is_past { (from, middle) } else { (middle.saturating_add(1), to) };
     }
     from
 }
 
-/// Where `key` is in a leaf, or where it belongs.
-pub(crate) fn search<K: Ord, V>(entries: &[(K, V)], key: &K) -> Result<usize, usize> {
-    entries.binary_search_by(|(other, _)| other.cmp(key))
+/// The index of `key` in a leaf, or the index where it belongs.
+pub(crate) fn search<K: Borrow<Q>, V, Q: Ord + ?Sized>(
+    entries: &[(K, V)],
+    key: &Q,
+) -> Result<usize, usize> {
+    entries.binary_search_by(|(other, _)| other.borrow().cmp(key))
 }
 
 impl<K: Ord, V, const LEAF: usize, const FAN: usize> Node<K, V, LEAF, FAN> {
-    /// Verifies the structure of a whole tree, and returns how many entries it has, if it is sound.
-    /// O(n).
+    /// The number of entries, if the structure of the whole tree is correct. O(n).
     pub(crate) fn is_sound(&self) -> Option<usize> {
         self.measure(None, None).map(|(entries, _)| entries)
     }
 
-    /// How many entries lie below this node and how many levels, if they are sound and within
+    /// The numbers of entries and levels below this node, if they are correct and all keys are in
     /// `low..high`.
     fn measure(&self, low: Option<&K>, high: Option<&K>) -> Option<(usize, usize)> {
         match self {

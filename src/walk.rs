@@ -1,4 +1,4 @@
-//! Walks over a [`Map`](crate::map::Map).
+//! The iterators of a [`Map`](crate::map::Map).
 
 use std::hint::black_box;
 use std::iter::FusedIterator;
@@ -7,32 +7,32 @@ use std::sync::Arc;
 
 use crate::tree::{Child, Node, child_of};
 
-/// The entries of a map, in ascending order of their keys, from both ends.
+/// The entries of a map in ascending order of keys, from both ends.
 pub(crate) struct Iter<'a, K, V, const LEAF: usize, const FAN: usize> {
     front: Walk<'a, K, V, LEAF, FAN, false>,
     back: Walk<'a, K, V, LEAF, FAN, true>,
-    /// How many entries lie between the two.
+    /// How many entries are between the two.
     left: usize,
 }
 
 impl<'a, K, V, const LEAF: usize, const FAN: usize> Iter<'a, K, V, LEAF, FAN> {
-    /// A walk over a map that is one array.
+    /// The entries of a map that is one array.
     pub(crate) fn of_array(entries: &'a [(K, V)]) -> Self {
         Iter { front: Walk::of_array(entries), back: Walk::of_array(entries), left: entries.len() }
     }
 
-    /// A walk over a tree of `len` entries.
+    /// The entries of a tree that has `len` of them.
     pub(crate) fn of_tree(root: &'a Node<K, V, LEAF, FAN>, len: usize) -> Self {
         Iter { front: Walk::of_tree(root), back: Walk::of_tree(root), left: len }
     }
 }
 
-/// A walk over a map from one end.
+/// The entries of a map from one end: from the last if `BACK`.
 pub(crate) struct Walk<'a, K, V, const LEAF: usize, const FAN: usize, const BACK: bool> {
-    /// The node to go down into next.
+    /// The node to descend into next.
     down: Option<&'a Node<K, V, LEAF, FAN>>,
     leaf: slice::Iter<'a, (K, V)>,
-    /// What is left of the branches above the leaf.
+    /// The remaining children of each branch above the leaf.
     above: Vec<slice::Iter<'a, Child<K, V, LEAF, FAN>>>,
 }
 
@@ -79,7 +79,7 @@ impl<'a, K, V, const LEAF: usize, const FAN: usize, const BACK: bool>
 }
 
 impl<K: Ord, V, const LEAF: usize, const FAN: usize> Walk<'_, K, V, LEAF, FAN, false> {
-    /// Goes on behind `key`, from the start of a walk. O(log n).
+    /// Skips all entries up to and including `key`. Only for a walk that has not begun. O(log n).
     pub(crate) fn skip_through(&mut self, key: &K) {
         let past = |entries: &[(K, V)]| entries.partition_point(|(other, _)| other <= key);
         let array = self.leaf.as_slice();
@@ -100,8 +100,8 @@ impl<K: Ord, V, const LEAF: usize, const FAN: usize> Walk<'_, K, V, LEAF, FAN, f
     }
 }
 
-/// Reads the first bytes of each leaf that a walk is about to visit. The leaves lie anywhere in
-/// memory, and waiting for all of them at once takes hardly longer than waiting for one.
+/// Reads the first bytes of each leaf that a walk will visit. The leaves are anywhere in memory, and
+/// fetching all of them in parallel takes hardly longer than fetching one.
 fn fetch_leaves<K, V, const LEAF: usize, const FAN: usize>(children: &[Child<K, V, LEAF, FAN>]) {
     for child in children {
         if let Node::Leaf(entries) = &child.node {
@@ -146,7 +146,7 @@ impl<'a, K, V, const LEAF: usize, const FAN: usize> Iterator for Iter<'a, K, V, 
         (self.left, Some(self.left))
     }
 
-    /// Leaf by leaf, without a look at the branches at every step.
+    /// Walks leaf by leaf, without checking for a next leaf at every step.
     fn fold<B, F: FnMut(B, Self::Item) -> B>(mut self, start: B, mut with: F) -> B {
         let mut folded = start;
         loop {

@@ -1,5 +1,5 @@
-//! The JSON of the chat API that this engine was written for. A host with another protocol ignores
-//! this module.
+//! The JSON of the chat API that this engine was written for. You do not need this module if your
+//! protocol is another one.
 //!
 //! ```
 //! use disband::{Engine, GroupId, Timestamp, UserId, wire};
@@ -11,7 +11,7 @@
 //!     r#"{"ok":false,"code":404,"msg":"GRPS_404","data":{}}"#
 //! );
 //!
-//! let _ = engine.create(alice, group, now).unwrap();
+//! engine.create(alice, group, now).unwrap().ignore_signals();
 //! let left = engine.leave(alice, group, now);
 //! assert_eq!(
 //!     serde_json::to_string(&wire::reply(&left, now))?,
@@ -36,13 +36,16 @@ use crate::refusal::{Absence, Refusal};
 use crate::signal::{Event, Signal};
 use crate::time::Timestamp;
 
-/// A signal as a client gets it: `key`, `from`, `type` and `groupid`. Some types have more:
+/// A signal as a client gets it. It has `key`, `from`, `type` (see [`Event::name`]) and `groupid`.
+/// Some types have more fields:
 ///
 /// - `message` and `messageedit`: `seq`, `at` and `message`
 /// - `messageerase`: `seq`
 /// - `rankchange`: `rank`
-/// - `mute`: `until`, null for until it is lifted
-/// - `historypurge`: `note` and `successor`, where the owner gave them
+/// - `mute`: `until`, null if it only ends when it is lifted
+/// - `historypurge`: `note` and `successor`, if the owner gave them
+///
+/// The [module](self) has an example.
 #[derive(Debug, Clone, Copy)]
 pub struct Frame<'a, U: Id, G>(&'a Signal<U, G>);
 
@@ -58,7 +61,7 @@ impl<U: Id + Display, G: Display> Serialize for Frame<'_, U, G> {
     }
 }
 
-/// A [`Frame`] with the group's `version` after it, for clients that ask for it.
+/// A [`Frame`] that also has the group's `version`.
 #[derive(Debug, Clone, Copy)]
 pub struct VersionedFrame<'a, U: Id, G>(&'a Signal<U, G>);
 
@@ -82,7 +85,7 @@ fn frame<U: Id + Display, G: Display, S: Serializer>(
     let mut map = serializer.serialize_map(None)?;
     map.serialize_entry("key", &signal.key)?;
     map.serialize_entry("from", &Text(&signal.from))?;
-    map.serialize_entry("type", type_of(&signal.event))?;
+    map.serialize_entry("type", signal.event.name())?;
     map.serialize_entry("groupid", &Text(&signal.group))?;
     if let Some(version) = version {
         map.serialize_entry("version", &version)?;
@@ -106,7 +109,7 @@ fn frame<U: Id + Display, G: Display, S: Serializer>(
     map.end()
 }
 
-/// What an owner said, where they said it.
+/// Writes the note and the successor of a dissolution, if there are any.
 fn farewell<G: Display, M: SerializeMap>(
     map: &mut M,
     note: &Option<Arc<str>>,
@@ -121,26 +124,7 @@ fn farewell<G: Display, M: SerializeMap>(
     Ok(())
 }
 
-/// The `type` of a frame: `memberjoin`, `memberleave`, `memberkick`, `historypurge`, `message`,
-/// `messageedit`, `messageerase`, `ownerchange`, `rankchange`, `mute` or `unmute`.
-#[must_use]
-pub const fn type_of<U, G>(event: &Event<U, G>) -> &'static str {
-    match event {
-        Event::MemberJoin { .. } => "memberjoin",
-        Event::MemberLeave => "memberleave",
-        Event::MemberKick { .. } => "memberkick",
-        Event::HistoryPurge { .. } => "historypurge",
-        Event::MessagePost { .. } => "message",
-        Event::OwnerChange { .. } => "ownerchange",
-        Event::RankChange { .. } => "rankchange",
-        Event::MessageEdit { .. } => "messageedit",
-        Event::MessageErase { .. } => "messageerase",
-        Event::Mute { .. } => "mute",
-        Event::Unmute { .. } => "unmute",
-    }
-}
-
-/// Ids are strings on the wire, whatever they are in the host.
+/// Serialises an id of any type as a string.
 struct Text<'a, T>(&'a T);
 
 impl<T: Display> Serialize for Text<'_, T> {
@@ -149,15 +133,16 @@ impl<T: Display> Serialize for Text<'_, T> {
     }
 }
 
-/// The reply to a request: `ok`, `code` (to be the HTTP status too), `msg`, and `data` where there
-/// is something that a client can act on.
+/// The reply to a request: `ok`, `code` (which is also the HTTP status), `msg`, and `data` if there is
+/// something that a client can use. The [module](self) has an example.
 #[derive(Debug, Clone)]
 pub struct Reply<'a, U, G = GroupId> {
     result: Result<Data, &'a Refusal<U, G>>,
     now: Timestamp,
 }
 
-/// The reply to a command whose result is `result`, carried out at `now`.
+/// The reply for the result of a command that was carried out at `now`. The [module](self) has an
+/// example.
 pub fn reply<T: Answer, U: Id, G>(
     result: &CommandResult<T, U, G>,
     now: Timestamp,
@@ -166,7 +151,16 @@ pub fn reply<T: Answer, U: Id, G>(
 }
 
 impl<U, G> Reply<'_, U, G> {
-    /// The HTTP status.
+    /// The HTTP status: 200, or [`Refusal::code`].
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, Timestamp, wire};
+    ///
+    /// let mut engine = Engine::<u64, u64>::default();
+    /// let now = Timestamp(1_000);
+    /// assert_eq!(wire::reply(&engine.leave(1, 7, now), now).code(), 404);
+    /// ```
     #[must_use]
     pub fn code(&self) -> u16 {
         self.result.as_ref().map_or_else(|refusal| refusal.code(), |_| 200)
@@ -194,29 +188,44 @@ impl<U: Display, G: Display> Serialize for Reply<'_, U, G> {
     }
 }
 
-/// A result that has its place in a reply's `data`.
-pub trait Answer {
-    /// What it says there.
+/// The value of a command's outcome, which has a form in a reply's `data`. The engine's own results
+/// implement it; other types cannot.
+pub trait Answer: sealed::Sealed {
+    /// Its form in a reply.
+    #[doc(hidden)]
     fn data(&self) -> Data;
 }
 
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl sealed::Sealed for Stint {}
+impl sealed::Sealed for Seq {}
+impl<U: Id> sealed::Sealed for Departure<U> {}
+impl<U: Id> sealed::Sealed for Dissolved<U> {}
+impl sealed::Sealed for () {}
+impl sealed::Sealed for Option<Stint> {}
+impl<U: Id, G: Display> sealed::Sealed for Vec<(G, Departure<U>)> {}
+impl<U: Id, G: Display> sealed::Sealed for EngineReply<U, G> {}
+
 /// The `data` of a reply to a command that was carried out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Data {
-    /// None: the reply has no `data`.
+    /// The reply has no `data`.
     Nothing,
     /// The membership that began or ended.
     Stint(Stint),
-    /// The place of a message in the history.
+    /// The number of a message's entry in the log.
     Seq(Seq),
-    /// What came of each group that was left.
+    /// What happened to each group that the user left.
     Groups(Vec<GroupLeft>),
 }
 
-/// What came of a group that was left.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// What happened to a group that the user left.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct GroupLeft {
     /// The group.
     pub groupid: String,
@@ -236,14 +245,14 @@ impl Answer for Seq {
     }
 }
 
-/// The reply to a leave is the same whether or not it dissolved the group.
+/// The reply to a leave does not say whether the group was dissolved.
 impl<U: Id> Answer for Departure<U> {
     fn data(&self) -> Data {
         Data::Nothing
     }
 }
 
-/// So is the reply to a dissolution.
+/// The reply to a dissolution has no data either.
 impl<U: Id> Answer for Dissolved<U> {
     fn data(&self) -> Data {
         Data::Nothing
@@ -300,7 +309,7 @@ impl<U: Id, G: Display> Answer for EngineReply<U, G> {
     }
 }
 
-/// What a client can do about a refusal, or show of it.
+/// The `data` of a refusal: why, and what the client can do about it.
 struct Remedy<'a, U, G> {
     refusal: &'a Refusal<U, G>,
     now: Timestamp,
@@ -365,8 +374,8 @@ impl<U: Display, G: Display> Serialize for Remedy<'_, U, G> {
     }
 }
 
-/// Which of the refusals with the same code it is. The plain 404 has none: masked, it must not
-/// differ from the real one.
+/// The name of a refusal, to tell apart those with the same code. `NoSuchGroup` has none, because a
+/// masked refusal must not differ from it.
 const fn reason<U, G>(refusal: &Refusal<U, G>) -> Option<&'static str> {
     Some(match refusal {
         Refusal::TooFast { .. } | Refusal::NoSuchGroup => return None,

@@ -21,11 +21,11 @@ const ERIN: UserId = UserId(5);
 /// 2 if the group is quiet.
 fn quartet(options: GroupOptions) -> Engine {
     let mut engine = Engine::new(unlimited());
-    let _ = engine.create_with(ALICE, GROUP, options, at(1)).unwrap();
+    engine.create_with(ALICE, GROUP, options, at(1)).unwrap().ignore_signals();
     for user in [BOB, CAROL, DAVE] {
-        let _ = engine.add(ALICE, GROUP, user, at(2)).unwrap();
+        engine.add(ALICE, GROUP, user, at(2)).unwrap().ignore_signals();
     }
-    let _ = engine.set_rank(ALICE, GROUP, BOB, Rank::Admin, at(3)).unwrap();
+    engine.set_rank(ALICE, GROUP, BOB, Rank::Admin, at(3)).unwrap().ignore_signals();
     if options.announce == Announce::Staff {
         assert_eq!(engine.group(&GROUP).unwrap().version(), 2, "only the new rank counts");
     }
@@ -61,12 +61,12 @@ fn nobody_can_join_a_closed_group() {
     let mut engine = quartet(closed());
     assert_eq!(refused(&mut engine, |e| e.join(ERIN, GROUP, at(9))), Refusal::Closed);
     assert_eq!(refused(&mut engine, |e| e.join(CAROL, GROUP, at(9))), Refusal::Closed);
-    let _ = engine.ban(BOB, GROUP, ERIN, None, at(9)).unwrap();
+    engine.ban(BOB, GROUP, ERIN, None, at(9)).unwrap().ignore_signals();
     let banned = Refusal::Banned { by: BOB, until: None };
     assert_eq!(refused(&mut engine, |e| e.join(ERIN, GROUP, at(9))), banned);
     // Once the owner opens the group, users can join.
-    let _ = engine.set_options(ALICE, GROUP, GroupOptions::default(), at(9)).unwrap();
-    let _ = engine.join(UserId(6), GROUP, at(9)).unwrap();
+    engine.set_options(ALICE, GROUP, GroupOptions::default(), at(9)).unwrap().ignore_signals();
+    engine.join(UserId(6), GROUP, at(9)).unwrap().ignore_signals();
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn an_add_checks_the_rank_then_membership_then_bans_then_limits() {
     let mut engine = quartet(GroupOptions::default());
     let limits = Limits { members_per_group: Some(4), ..Limits::NONE };
     let _ = engine.set_config(disband::Config { limits, ..*engine.config() }).unwrap();
-    let _ = engine.ban(BOB, GROUP, ERIN, Some(at(99)), at(9)).unwrap();
+    engine.ban(BOB, GROUP, ERIN, Some(at(99)), at(9)).unwrap().ignore_signals();
     let mut add = |by, user| refused(&mut engine, |e| e.add(by, GROUP, user, at(9)));
     let stranger = Refusal::NotMember(disband::Absence::NoRecord);
     assert_eq!(add(ERIN, ERIN), stranger);
@@ -85,8 +85,8 @@ fn an_add_checks_the_rank_then_membership_then_bans_then_limits() {
     let full = Refusal::OverLimit { limit: Limit::MembersPerGroup, max: 4 };
     assert_eq!(add(BOB, UserId(6)), full);
     // The ban has ended. When Dave leaves, there is room for one more member.
-    let _ = engine.leave(DAVE, GROUP, at(99)).unwrap();
-    let _ = engine.add(BOB, GROUP, ERIN, at(99)).unwrap();
+    engine.leave(DAVE, GROUP, at(99)).unwrap().ignore_signals();
+    engine.add(BOB, GROUP, ERIN, at(99)).unwrap().ignore_signals();
     assert_eq!(engine.check(), Ok(()));
 }
 
@@ -95,7 +95,7 @@ fn an_option_sets_the_lowest_rank_that_may_add() {
     let with = |add| GroupOptions { add, ..closed() };
     let mut engine = quartet(with(Rank::Owner));
     assert_eq!(refused(&mut engine, |e| e.add(BOB, GROUP, ERIN, at(9))), Refusal::NotOwner);
-    let _ = engine.set_options(ALICE, GROUP, with(Rank::Member), at(9)).unwrap();
+    engine.set_options(ALICE, GROUP, with(Rank::Member), at(9)).unwrap().ignore_signals();
     let (_, signals) = done(engine.add(CAROL, GROUP, ERIN, at(9)));
     assert_eq!(signals, [(ERIN, 6, added(CAROL), vec![ALICE, BOB, DAVE, ERIN])]);
 }
@@ -103,18 +103,18 @@ fn an_option_sets_the_lowest_rank_that_may_add() {
 #[test]
 fn adds_have_their_own_quota_and_respect_the_groups_per_user_limit_of_the_added_user() {
     let mut engine: Engine = Engine::default();
-    let _ = engine.create(ALICE, GROUP, at(0)).unwrap();
+    engine.create(ALICE, GROUP, at(0)).unwrap().ignore_signals();
     for user in 0..20 {
-        let _ = engine.add(ALICE, GROUP, UserId(100 + user), at(0)).unwrap();
+        engine.add(ALICE, GROUP, UserId(100 + user), at(0)).unwrap().ignore_signals();
     }
     let too_fast = Refusal::TooFast { retry_at: at(250) };
     assert_eq!(refused(&mut engine, |e| e.add(ALICE, GROUP, BOB, at(0))), too_fast);
-    let _ = engine.kick(ALICE, GROUP, UserId(100), at(0)).unwrap();
+    engine.kick(ALICE, GROUP, UserId(100), at(0)).unwrap().ignore_signals();
 
     let limits = Limits { groups_per_user: Some(1), ..Limits::NONE };
     let mut engine = Engine::new(disband::Config { limits, ..unlimited() });
-    let _ = engine.create(ALICE, GROUP, at(0)).unwrap();
-    let _ = engine.create(BOB, GroupId(8), at(0)).unwrap();
+    engine.create(ALICE, GROUP, at(0)).unwrap().ignore_signals();
+    engine.create(BOB, GroupId(8), at(0)).unwrap().ignore_signals();
     let full = Refusal::OverLimit { limit: Limit::GroupsPerUser, max: 1 };
     assert_eq!(refused(&mut engine, |e| e.add(ALICE, GROUP, BOB, at(0))), full);
 }
@@ -187,19 +187,19 @@ fn the_staff_follows_every_change_of_the_owner_and_the_admins() {
     };
     assert_eq!(staff_after(&mut |_| ()), [ALICE, BOB]);
     let appoint = |e: &mut Engine| {
-        let _ = e.set_rank(ALICE, GROUP, DAVE, Rank::Admin, at(9)).unwrap();
+        e.set_rank(ALICE, GROUP, DAVE, Rank::Admin, at(9)).unwrap().ignore_signals();
     };
     assert_eq!(staff_after(&mut { appoint }), [ALICE, BOB, DAVE]);
     let transfer = |e: &mut Engine| {
-        let _ = e.transfer(ALICE, GROUP, CAROL, at(9)).unwrap();
+        e.transfer(ALICE, GROUP, CAROL, at(9)).unwrap().ignore_signals();
     };
     assert_eq!(staff_after(&mut { transfer }), [ALICE, BOB, CAROL, DAVE]);
     let demote = |e: &mut Engine| {
-        let _ = e.set_rank(CAROL, GROUP, ALICE, Rank::Member, at(9)).unwrap();
+        e.set_rank(CAROL, GROUP, ALICE, Rank::Member, at(9)).unwrap().ignore_signals();
     };
     assert_eq!(staff_after(&mut { demote }), [BOB, CAROL, DAVE]);
     let leave = |e: &mut Engine| {
-        let _ = e.leave(DAVE, GROUP, at(9)).unwrap();
+        e.leave(DAVE, GROUP, at(9)).unwrap().ignore_signals();
     };
     assert_eq!(staff_after(&mut { leave }), [BOB, CAROL]);
 }
@@ -222,8 +222,8 @@ fn a_farewell_is_in_the_last_signal_and_in_refusals_while_the_group_is_remembere
     // the id is free. A new group under the id, dissolved without a farewell, does not repeat the
     // old one.
     let later = at(9 + engine.config().tombstone_ms);
-    let _ = engine.create(ALICE, GROUP, later).unwrap();
-    let _ = engine.leave(ALICE, GROUP, later).unwrap();
+    engine.create(ALICE, GROUP, later).unwrap().ignore_signals();
+    engine.leave(ALICE, GROUP, later).unwrap().ignore_signals();
     let gone = dissolved(ALICE, later);
     assert_eq!(refused(&mut engine, |e| e.join(BOB, GROUP, later)), gone);
 }

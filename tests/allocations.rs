@@ -15,12 +15,12 @@ fn engine(members: u64) -> Engine {
 fn engine_with(members: u64, limits: Limits) -> Engine {
     let config = Config { quotas: Quotas::UNLIMITED, limits, ..Config::default() };
     let mut engine = Engine::new(config);
-    let _ = engine.create(OWNER, GROUP, NOW).unwrap();
+    engine.create(OWNER, GROUP, NOW).unwrap().ignore_signals();
     for user in 1..members {
-        let _ = engine.join(UserId(user), GROUP, NOW).unwrap();
+        engine.join(UserId(user), GROUP, NOW).unwrap().ignore_signals();
     }
     for author in 0..members {
-        let _ = engine.post(UserId(author), GROUP, "hello", NOW).unwrap();
+        engine.post(UserId(author), GROUP, "hello", NOW).unwrap().ignore_signals();
     }
     engine
 }
@@ -88,8 +88,8 @@ fn a_refused_join_allocates_nothing_while_a_clone_of_the_engine_exists() {
     ];
     for (user, limits, refusal) in attempts {
         let mut engine = engine_with(1_000, limits);
-        let _ = engine.create(stranger, GroupId(2), NOW).unwrap();
-        let _ = engine.ban(OWNER, GROUP, banned, None, NOW).unwrap();
+        engine.create(stranger, GroupId(2), NOW).unwrap().ignore_signals();
+        engine.ban(OWNER, GROUP, banned, None, NOW).unwrap().ignore_signals();
         let clone = engine.clone();
         let mut result = None;
         let counted = measure(|| result = Some(engine.join(user, GROUP, NOW)));

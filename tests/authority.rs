@@ -24,12 +24,12 @@ const STRANGER: UserId = UserId(9);
 fn quartet(owner_exit: OwnerExit) -> Engine {
     let mut engine = Engine::new(unlimited());
     let options = GroupOptions { owner_exit, ..GroupOptions::default() };
-    let _ = engine.create_with(ALICE, GROUP, options, at(1)).unwrap();
+    engine.create_with(ALICE, GROUP, options, at(1)).unwrap().ignore_signals();
     for user in [CAROL, BOB, DAVE] {
-        let _ = engine.join(user, GROUP, at(2)).unwrap();
+        engine.join(user, GROUP, at(2)).unwrap().ignore_signals();
     }
     for user in [BOB, CAROL] {
-        let _ = engine.set_rank(ALICE, GROUP, user, Rank::Admin, at(3)).unwrap();
+        engine.set_rank(ALICE, GROUP, user, Rank::Admin, at(3)).unwrap().ignore_signals();
     }
     engine
 }
@@ -59,8 +59,8 @@ fn the_admin_with_the_longest_membership_succeeds_an_owner_who_leaves() {
 #[test]
 fn a_rank_ends_with_the_stint() {
     let mut engine = quartet(OwnerExit::Succeed);
-    let _ = engine.leave(CAROL, GROUP, at(9)).unwrap();
-    let _ = engine.join(CAROL, GROUP, at(10)).unwrap();
+    engine.leave(CAROL, GROUP, at(9)).unwrap().ignore_signals();
+    engine.join(CAROL, GROUP, at(10)).unwrap().ignore_signals();
     assert_eq!(engine.group(&GROUP).unwrap().rank(&CAROL), Some(Rank::Member));
     let (departure, _) = done(engine.leave(ALICE, GROUP, at(11)));
     assert_eq!(departure, Departure::Succeeded { stint: Stint(1), owner: BOB });
@@ -70,7 +70,7 @@ fn a_rank_ends_with_the_stint() {
 fn with_succession_but_without_an_admin_the_group_is_dissolved() {
     let mut engine = quartet(OwnerExit::Succeed);
     for user in [BOB, CAROL] {
-        let _ = engine.set_rank(ALICE, GROUP, user, Rank::Member, at(4)).unwrap();
+        engine.set_rank(ALICE, GROUP, user, Rank::Member, at(4)).unwrap().ignore_signals();
     }
     let (departure, _) = done(engine.leave(ALICE, GROUP, at(9)));
     assert!(matches!(departure, Departure::Dissolved(_)));
@@ -89,11 +89,11 @@ fn an_owner_who_must_stay_can_transfer_or_dissolve_or_leave_as_the_last_member()
     assert_eq!((contents.group().len(), signals.len()), (4, 2));
     assert_eq!(dissolved.group(&GROUP), None);
 
-    let _ = engine.transfer(ALICE, GROUP, DAVE, at(9)).unwrap();
+    engine.transfer(ALICE, GROUP, DAVE, at(9)).unwrap().ignore_signals();
     let (departure, _) = done(engine.leave(ALICE, GROUP, at(10)));
     assert_eq!(departure, Departure::Left { stint: Stint(1) });
     for user in [BOB, CAROL] {
-        let _ = engine.leave(user, GROUP, at(11)).unwrap();
+        engine.leave(user, GROUP, at(11)).unwrap().ignore_signals();
     }
     let (departure, _) = done(engine.leave(DAVE, GROUP, at(12)));
     assert!(matches!(departure, Departure::Dissolved(_)), "the last member may always leave");
@@ -130,7 +130,7 @@ fn the_owner_can_make_a_member_an_admin_and_kick_an_admin() {
     let ((), signals) = done(engine.set_rank(ALICE, GROUP, DAVE, Rank::Admin, at(9)));
     let all = vec![ALICE, BOB, CAROL, DAVE];
     assert_eq!(signals, [(DAVE, 7, Event::RankChange { rank: Rank::Admin }, all)]);
-    let _ = engine.kick(ALICE, GROUP, DAVE, at(10)).unwrap();
+    engine.kick(ALICE, GROUP, DAVE, at(10)).unwrap().ignore_signals();
 }
 
 #[test]
@@ -181,10 +181,10 @@ fn a_ban_kicks_a_member_and_bars_a_stranger_and_replaces_an_older_ban() {
     assert_eq!(bans, [(DAVE, ban(ALICE, Some(at(50)))), (STRANGER, ban(BOB, None))]);
     assert_eq!(group.bans(at(50)).count(), 1);
 
-    let _ = engine.join(DAVE, GROUP, at(50)).unwrap();
+    engine.join(DAVE, GROUP, at(50)).unwrap().ignore_signals();
     let ((), signals) = done(engine.unban(CAROL, GROUP, STRANGER, at(51)));
     assert_eq!(signals, []);
-    let _ = engine.join(STRANGER, GROUP, at(52)).unwrap();
+    engine.join(STRANGER, GROUP, at(52)).unwrap().ignore_signals();
     assert_eq!(engine.check(), Ok(()));
 }
 
@@ -205,7 +205,7 @@ fn refusals_of_ban_have_the_documented_precedence() {
 #[test]
 fn unban_is_refused_to_plain_members_and_for_users_who_are_not_banned() {
     let mut engine = quartet(OwnerExit::Dissolve);
-    let _ = engine.ban(BOB, GROUP, STRANGER, Some(at(20)), at(9)).unwrap();
+    engine.ban(BOB, GROUP, STRANGER, Some(at(20)), at(9)).unwrap().ignore_signals();
     let mut unban = |by, user, ms| refused(&mut engine, |e| e.unban(by, GROUP, user, at(ms)));
     assert_eq!(unban(DAVE, STRANGER, 10), Refusal::NotAdmin);
     assert_eq!(unban(BOB, DAVE, 10), Refusal::NotBanned);
@@ -216,19 +216,19 @@ fn unban_is_refused_to_plain_members_and_for_users_who_are_not_banned() {
 fn expired_bans_are_removed_a_few_at_a_time() {
     let limits = Limits { bans_per_group: Some(10), ..Limits::default() };
     let mut engine = Engine::new(Config { limits, ..unlimited() });
-    let _ = engine.create(ALICE, GROUP, at(0)).unwrap();
+    engine.create(ALICE, GROUP, at(0)).unwrap().ignore_signals();
     for user in 100..110 {
-        let _ = engine.ban(ALICE, GROUP, UserId(user), Some(at(user)), at(1)).unwrap();
+        engine.ban(ALICE, GROUP, UserId(user), Some(at(user)), at(1)).unwrap().ignore_signals();
     }
     let full = Refusal::OverLimit { limit: Limit::BansPerGroup, max: 10 };
     let ban = |e: &mut Engine| e.ban(ALICE, GROUP, STRANGER, None, at(99));
     assert_eq!(refused(&mut engine, ban), full);
     // Replacing a ban does not add one. A new ban may take the place of an expired one.
-    let _ = engine.ban(ALICE, GROUP, UserId(105), None, at(99)).unwrap();
-    let _ = engine.ban(ALICE, GROUP, STRANGER, None, at(100)).unwrap();
+    engine.ban(ALICE, GROUP, UserId(105), None, at(99)).unwrap().ignore_signals();
+    engine.ban(ALICE, GROUP, STRANGER, None, at(100)).unwrap().ignore_signals();
     assert_eq!(engine.group(&GROUP).unwrap().bans(at(0)).count(), 10);
     // Two more bans have expired, and a join removes them.
-    let _ = engine.join(BOB, GROUP, at(102)).unwrap();
+    engine.join(BOB, GROUP, at(102)).unwrap().ignore_signals();
     assert_eq!(engine.group(&GROUP).unwrap().bans(at(0)).count(), 8);
     assert_eq!(engine.check(), Ok(()));
 }
@@ -239,8 +239,8 @@ fn only_the_owner_can_change_the_options() {
     let options = GroupOptions { history: HistoryAccess::Full, ..GroupOptions::default() };
     let set = |e: &mut Engine| e.set_options(BOB, GROUP, options, at(9));
     assert_eq!(refused(&mut engine, set), Refusal::NotOwner);
-    let _ = engine.post(ALICE, GROUP, "before", at(9)).unwrap();
-    let _ = engine.join(STRANGER, GROUP, at(9)).unwrap();
+    engine.post(ALICE, GROUP, "before", at(9)).unwrap().ignore_signals();
+    engine.join(STRANGER, GROUP, at(9)).unwrap().ignore_signals();
     let read =
         |engine: &Engine| engine.history(&STRANGER, &GROUP, Page::newest(9), at(10)).unwrap().len();
     assert_eq!(read(&engine), 0);
@@ -253,9 +253,9 @@ fn only_the_owner_can_change_the_options() {
 /// each millisecond.
 fn log(options: GroupOptions, messages: u64) -> Engine {
     let mut engine = Engine::new(unlimited());
-    let _ = engine.create_with(ALICE, GROUP, options, at(0)).unwrap();
+    engine.create_with(ALICE, GROUP, options, at(0)).unwrap().ignore_signals();
     for n in 0..messages {
-        let _ = engine.post(ALICE, GROUP, n.to_string(), at(n)).unwrap();
+        engine.post(ALICE, GROUP, n.to_string(), at(n)).unwrap().ignore_signals();
     }
     engine
 }
@@ -292,7 +292,7 @@ fn retention_by_age_hides_entries_at_once_and_each_post_drops_four() {
     assert_eq!(read(&engine, Page::before(Seq(5), 10), 60), [0u64; 0]);
     assert_eq!(engine.stats().entries, 40, "reading drops nothing");
     for left in [37, 34, 32, 33] {
-        let _ = engine.post(ALICE, GROUP, "x", at(60)).unwrap();
+        engine.post(ALICE, GROUP, "x", at(60)).unwrap().ignore_signals();
         assert_eq!(engine.stats().entries, left);
     }
     assert_eq!(engine.check(), Ok(()));
@@ -304,16 +304,16 @@ fn retention_by_age_hides_entries_at_once_and_each_post_drops_four() {
 fn entries_past_a_shorter_retention_are_dropped_later_and_a_longer_one_restores_none() {
     let mut engine = log(GroupOptions::default(), 1_000);
     let keep = |n| GroupOptions { keep_entries: n, ..GroupOptions::default() };
-    let _ = engine.set_options(ALICE, GROUP, keep(Some(10)), at(1_000)).unwrap();
+    engine.set_options(ALICE, GROUP, keep(Some(10)), at(1_000)).unwrap().ignore_signals();
     assert_eq!(read(&engine, Page::newest(u64::MAX), 1_000).len(), 10);
     assert_eq!(engine.stats().entries, 1_000, "only later posts drop them");
-    let _ = engine.post(ALICE, GROUP, "x", at(1_000)).unwrap();
+    engine.post(ALICE, GROUP, "x", at(1_000)).unwrap().ignore_signals();
     assert_eq!(engine.stats().entries, 997);
-    let _ = engine.set_options(ALICE, GROUP, keep(None), at(1_000)).unwrap();
+    engine.set_options(ALICE, GROUP, keep(None), at(1_000)).unwrap().ignore_signals();
     assert_eq!(read(&engine, Page::newest(u64::MAX), 1_000).len(), 10);
     assert_eq!(engine.stats().entries, 10);
     for _ in 0..100 {
-        let _ = engine.post(ALICE, GROUP, "x", at(1_000)).unwrap();
+        engine.post(ALICE, GROUP, "x", at(1_000)).unwrap().ignore_signals();
         assert_eq!(engine.check(), Ok(()));
     }
     assert_eq!(read(&engine, Page::newest(u64::MAX), 1_000).len(), 110);
@@ -323,7 +323,7 @@ fn entries_past_a_shorter_retention_are_dropped_later_and_a_longer_one_restores_
 fn a_log_that_expired_completely_is_consistent_while_its_blocks_are_freed() {
     let options = GroupOptions { keep_ms: Some(10_000), ..GroupOptions::default() };
     let mut engine = log(options, 2_000);
-    let _ = engine.set_options(ALICE, GROUP, GroupOptions::default(), at(50_000)).unwrap();
+    engine.set_options(ALICE, GROUP, GroupOptions::default(), at(50_000)).unwrap().ignore_signals();
     assert_eq!((engine.stats().entries, engine.check()), (0, Ok(())));
     for n in 0..100 {
         let (seq, _) = done(engine.post(ALICE, GROUP, "x", at(50_000)));
@@ -349,10 +349,10 @@ fn entries_and_tombstones_do_not_expire_at_the_largest_timestamp() {
     let end = Timestamp::MAX;
     let mut engine = Engine::new(Config { tombstone_ms: 1, ..unlimited() });
     let keep = GroupOptions { keep_ms: Some(u64::MAX), ..GroupOptions::default() };
-    let _ = engine.create_with(ALICE, GROUP, keep, end).unwrap();
-    let _ = engine.post(ALICE, GROUP, "last words", end).unwrap();
+    engine.create_with(ALICE, GROUP, keep, end).unwrap().ignore_signals();
+    engine.post(ALICE, GROUP, "last words", end).unwrap().ignore_signals();
     assert_eq!(read(&engine, Page::newest(1), u64::MAX), [0]);
-    let _ = engine.leave(ALICE, GROUP, end).unwrap();
+    engine.leave(ALICE, GROUP, end).unwrap().ignore_signals();
     let gone = dissolved(ALICE, end);
     assert_eq!(refused(&mut engine, |e| e.join(BOB, GROUP, end)), gone);
 }
@@ -369,10 +369,10 @@ fn leave_all_ends_every_membership_even_where_the_owner_must_stay() {
     let mut engine = quartet(OwnerExit::Refuse);
     let (of_dave, without_admin) = (GroupId(8), GroupId(9));
     let refuse = GroupOptions { owner_exit: OwnerExit::Refuse, ..GroupOptions::default() };
-    let _ = engine.create(DAVE, of_dave, at(3)).unwrap();
-    let _ = engine.join(ALICE, of_dave, at(3)).unwrap();
-    let _ = engine.create_with(ALICE, without_admin, refuse, at(3)).unwrap();
-    let _ = engine.join(BOB, without_admin, at(3)).unwrap();
+    engine.create(DAVE, of_dave, at(3)).unwrap().ignore_signals();
+    engine.join(ALICE, of_dave, at(3)).unwrap().ignore_signals();
+    engine.create_with(ALICE, without_admin, refuse, at(3)).unwrap().ignore_signals();
+    engine.join(BOB, without_admin, at(3)).unwrap().ignore_signals();
     let (groups, signals) = done(engine.leave_all(ALICE, at(9)));
     let [(first, succeeded), (second, left), (third, dissolved)] = &groups[..] else {
         panic!("{groups:?}")
@@ -391,9 +391,9 @@ fn leave_all_ends_ten_thousand_memberships() {
     let mut engine = Engine::new(unlimited());
     for group in 0..10_000 {
         let owner = if group % 2 == 0 { ALICE } else { BOB };
-        let _ = engine.create(owner, GroupId(group), at(1)).unwrap();
+        engine.create(owner, GroupId(group), at(1)).unwrap().ignore_signals();
         if owner == BOB {
-            let _ = engine.join(ALICE, GroupId(group), at(1)).unwrap();
+            engine.join(ALICE, GroupId(group), at(1)).unwrap().ignore_signals();
         }
     }
     let (groups, signals) = done(engine.leave_all(ALICE, at(2)));
@@ -407,7 +407,7 @@ fn leave_all_ends_ten_thousand_memberships() {
 fn leave_all_has_one_rate_cell_per_user() {
     let mut engine: Engine = Engine::default();
     for _ in 0..20 {
-        let _ = engine.leave_all(ALICE, at(0)).unwrap();
+        engine.leave_all(ALICE, at(0)).unwrap().ignore_signals();
     }
     let too_fast = Refusal::TooFast { retry_at: at(250) };
     assert_eq!(refused(&mut engine, |e| e.leave_all(ALICE, at(0))), too_fast);
@@ -429,12 +429,12 @@ fn a_refusal_names_the_limit() {
     let mut engine = Engine::new(Config { limits, ..unlimited() });
     let over = |limit, max| Refusal::OverLimit { limit, max };
     for group in [1, 2] {
-        let _ = engine.create(ALICE, GroupId(group), at(1)).unwrap();
+        engine.create(ALICE, GroupId(group), at(1)).unwrap().ignore_signals();
     }
     let (first, third) = (GroupId(1), GroupId(3));
     let create = |e: &mut Engine| e.create(ALICE, third, at(1));
     assert_eq!(refused(&mut engine, create), over(Limit::GroupsPerUser, 2));
-    let _ = engine.join(BOB, first, at(1)).unwrap();
+    engine.join(BOB, first, at(1)).unwrap().ignore_signals();
     let join = |e: &mut Engine| e.join(CAROL, first, at(1));
     assert_eq!(refused(&mut engine, join), over(Limit::MembersPerGroup, 2));
     let ban = |e: &mut Engine| e.ban(ALICE, first, CAROL, None, at(1));
@@ -447,24 +447,24 @@ fn a_refusal_names_the_limit() {
     let post = |e: &mut Engine| e.post(ALICE, first, "four", at(1));
     assert_eq!(refused(&mut engine, post), over(Limit::MessageBytes, 3));
     for _ in 0..2 {
-        let _ = engine.post(ALICE, first, "", at(1)).unwrap();
+        engine.post(ALICE, first, "", at(1)).unwrap().ignore_signals();
     }
     let post = |e: &mut Engine| e.post(ALICE, first, "", at(1));
     assert_eq!(refused(&mut engine, post), over(Limit::EntriesPerGroup, 2));
     // A post is accepted if the group's retention makes room for it.
     let keep = GroupOptions { keep_entries: Some(2), ..GroupOptions::default() };
-    let _ = engine.set_options(ALICE, first, keep, at(1)).unwrap();
-    let _ = engine.post(ALICE, first, "", at(1)).unwrap();
+    engine.set_options(ALICE, first, keep, at(1)).unwrap().ignore_signals();
+    engine.post(ALICE, first, "", at(1)).unwrap().ignore_signals();
 }
 
 #[test]
 fn a_host_can_sweep_as_many_index_entries_as_it_likes() {
     let mut engine = Engine::new(unlimited());
-    let _ = engine.create(ALICE, GROUP, at(0)).unwrap();
+    engine.create(ALICE, GROUP, at(0)).unwrap().ignore_signals();
     for user in 10..110 {
-        let _ = engine.join(UserId(user), GROUP, at(0)).unwrap();
+        engine.join(UserId(user), GROUP, at(0)).unwrap().ignore_signals();
     }
-    let _ = engine.leave(ALICE, GROUP, at(1)).unwrap();
+    engine.leave(ALICE, GROUP, at(1)).unwrap().ignore_signals();
     let waiting = engine.stats().unswept;
     engine.sweep(3);
     assert_eq!(engine.stats().unswept, waiting - 3);
@@ -476,14 +476,14 @@ fn a_host_can_sweep_as_many_index_entries_as_it_likes() {
 fn unswept_index_entries_do_not_count_as_groups_of_a_user() {
     let limits = Limits { groups_per_user: Some(2), ..Limits::default() };
     let mut engine = Engine::new(Config { limits, ..unlimited() });
-    let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
+    engine.create(ALICE, GROUP, at(1)).unwrap().ignore_signals();
     for user in 100..200 {
-        let _ = engine.join(UserId(user), GROUP, at(1)).unwrap();
+        engine.join(UserId(user), GROUP, at(1)).unwrap().ignore_signals();
     }
-    let _ = engine.leave(ALICE, GROUP, at(2)).unwrap();
+    engine.leave(ALICE, GROUP, at(2)).unwrap().ignore_signals();
     let last = UserId(199);
     for group in [1, 2] {
-        let _ = engine.create(last, GroupId(group), at(3)).unwrap();
+        engine.create(last, GroupId(group), at(3)).unwrap().ignore_signals();
         assert!(engine.stats().unswept > 50, "most entries are unswept");
         assert_eq!(engine.check(), Ok(()));
     }
@@ -494,12 +494,12 @@ fn unswept_index_entries_do_not_count_as_groups_of_a_user() {
 #[test]
 fn stale_index_entries_do_not_belong_to_a_new_group_with_the_same_id() {
     let mut engine = Engine::new(Config { tombstone_ms: 0, ..unlimited() });
-    let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
+    engine.create(ALICE, GROUP, at(1)).unwrap().ignore_signals();
     for user in 100..200 {
-        let _ = engine.join(UserId(user), GROUP, at(1)).unwrap();
+        engine.join(UserId(user), GROUP, at(1)).unwrap().ignore_signals();
     }
-    let _ = engine.leave(ALICE, GROUP, at(2)).unwrap();
-    let _ = engine.create(UserId(150), GROUP, at(3)).unwrap();
+    engine.leave(ALICE, GROUP, at(2)).unwrap().ignore_signals();
+    engine.create(UserId(150), GROUP, at(3)).unwrap().ignore_signals();
     assert!(engine.stats().unswept > 90);
     let listed = |user| engine.groups_of(&UserId(user)).count();
     assert_eq!((listed(150), listed(151)), (1, 0));
@@ -546,30 +546,30 @@ fn a_batch_is_not_rate_limited() {
 #[test]
 fn each_command_of_a_batch_cleans_as_much_as_a_single_command() {
     let mut engine = Engine::new(Config { tombstone_ms: 100, ..unlimited() });
-    let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
+    engine.create(ALICE, GROUP, at(1)).unwrap().ignore_signals();
     for group in (100..110).map(GroupId) {
-        let _ = engine.create(BOB, group, at(1)).unwrap();
+        engine.create(BOB, group, at(1)).unwrap().ignore_signals();
         for user in 100..110 {
-            let _ = engine.join(UserId(user), group, at(1)).unwrap();
+            engine.join(UserId(user), group, at(1)).unwrap().ignore_signals();
         }
     }
-    let _ = engine.leave_all(BOB, at(2)).unwrap();
+    engine.leave_all(BOB, at(2)).unwrap().ignore_signals();
     assert_eq!((engine.stats().tombstones, engine.stats().unswept), (10, 110));
 
     let post = || Command::Post { author: ALICE, group: GROUP, message: "hello".into() };
     let mut one_by_one = engine.clone();
     for _ in 0..3 {
-        let _ = one_by_one.apply(post(), at(200)).unwrap();
+        one_by_one.apply(post(), at(200)).unwrap().ignore_signals();
     }
-    let _ = engine.apply_all([post(), post(), post()], at(200)).unwrap();
+    engine.apply_all([post(), post(), post()], at(200)).unwrap().ignore_signals();
     assert_eq!(engine.stats().tombstones, 4, "each command removes two");
     assert_eq!(engine.stats(), one_by_one.stats());
     assert_eq!(engine.stats().unswept, 110, "the sweep works in runs, and none is due yet");
-    let _ = engine.apply_all((0..100).map(|_| post()), at(200)).unwrap();
+    engine.apply_all((0..100).map(|_| post()), at(200)).unwrap().ignore_signals();
     assert!(engine.stats().unswept < 110, "{:?}", engine.stats());
 
     let before = engine.stats();
-    let _ = engine.apply_all([], at(200)).unwrap();
+    engine.apply_all([], at(200)).unwrap().ignore_signals();
     assert_eq!(engine.stats(), before, "an empty batch cleans nothing");
 }
 
@@ -577,15 +577,15 @@ fn each_command_of_a_batch_cleans_as_much_as_a_single_command() {
 #[test]
 fn a_batch_evicts_no_rate_cell() {
     let mut engine: Engine = Engine::default();
-    let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
+    engine.create(ALICE, GROUP, at(1)).unwrap().ignore_signals();
     for user in 100..110 {
         let _ = engine.leave(UserId(user), GROUP, at(2)).unwrap_err();
     }
     assert_eq!(engine.stats().cells, 11);
     let post = || Command::Post { author: ALICE, group: GROUP, message: "hello".into() };
-    let _ = engine.apply_all([post(), post()], at(1_000_000)).unwrap();
+    engine.apply_all([post(), post()], at(1_000_000)).unwrap().ignore_signals();
     assert_eq!(engine.stats().cells, 11);
-    let _ = engine.apply(post(), at(1_000_000)).unwrap();
+    engine.apply(post(), at(1_000_000)).unwrap().ignore_signals();
     assert_eq!(engine.stats().cells, 10, "two were evicted and one was added");
 }
 

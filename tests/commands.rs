@@ -17,9 +17,9 @@ use common::{ALICE, BOB, CAROL, GROUP, at, dissolved, done, purge, refused, unli
 /// limits.
 fn trio() -> Engine {
     let mut engine = Engine::new(unlimited());
-    let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
-    let _ = engine.join(BOB, GROUP, at(2)).unwrap();
-    let _ = engine.join(CAROL, GROUP, at(3)).unwrap();
+    engine.create(ALICE, GROUP, at(1)).unwrap().ignore_signals();
+    engine.join(BOB, GROUP, at(2)).unwrap().ignore_signals();
+    engine.join(CAROL, GROUP, at(3)).unwrap().ignore_signals();
     engine
 }
 
@@ -35,9 +35,9 @@ fn create_makes_the_owner_the_first_member() {
 fn create_is_refused_while_the_id_is_in_use_or_reserved() {
     let config = Config { tombstone_ms: 100, ..unlimited() };
     let mut engine = Engine::new(config);
-    let _ = engine.create(ALICE, GROUP, at(5)).unwrap();
+    engine.create(ALICE, GROUP, at(5)).unwrap().ignore_signals();
     assert_eq!(refused(&mut engine, |e| e.create(BOB, GROUP, at(6))), Refusal::GroupExists);
-    let _ = engine.leave(ALICE, GROUP, at(10)).unwrap();
+    engine.leave(ALICE, GROUP, at(10)).unwrap().ignore_signals();
     let reserved = Refusal::IdReserved { until: at(110) };
     assert_eq!(refused(&mut engine, |e| e.create(BOB, GROUP, at(109))), reserved);
     // The id is free. The version of the new group begins above the old group's last one, 3.
@@ -72,7 +72,7 @@ fn a_leave_signals_the_members_who_remain() {
 #[test]
 fn when_the_owner_leaves_the_group_is_dissolved() {
     let mut engine = trio();
-    let _ = engine.post(BOB, GROUP, "hello", at(4)).unwrap();
+    engine.post(BOB, GROUP, "hello", at(4)).unwrap().ignore_signals();
     let (departure, signals) = done(engine.leave(ALICE, GROUP, at(9)));
     assert_eq!(
         signals,
@@ -93,7 +93,7 @@ fn when_the_owner_leaves_the_group_is_dissolved() {
 #[test]
 fn when_the_only_member_leaves_both_signals_have_no_recipients() {
     let mut engine = Engine::new(unlimited());
-    let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
+    engine.create(ALICE, GROUP, at(1)).unwrap().ignore_signals();
     let (_, signals) = done(engine.leave(ALICE, GROUP, at(2)));
     assert_eq!(
         signals,
@@ -106,13 +106,13 @@ fn a_refused_leave_says_what_is_known_of_the_user_and_the_group() {
     let mut engine = trio();
     let stranger = Refusal::NotMember(Absence::NoRecord);
     assert_eq!(refused(&mut engine, |e| e.leave(UserId(9), GROUP, at(9))), stranger);
-    let _ = engine.leave(BOB, GROUP, at(9)).unwrap();
+    engine.leave(BOB, GROUP, at(9)).unwrap().ignore_signals();
     let left = Refusal::NotMember(Absence::Left { at: at(9) });
     assert_eq!(refused(&mut engine, |e| e.leave(BOB, GROUP, at(10))), left);
-    let _ = engine.kick(ALICE, GROUP, CAROL, at(11)).unwrap();
+    engine.kick(ALICE, GROUP, CAROL, at(11)).unwrap().ignore_signals();
     let kicked = Refusal::NotMember(Absence::Kicked { by: ALICE, at: at(11) });
     assert_eq!(refused(&mut engine, |e| e.leave(CAROL, GROUP, at(12))), kicked);
-    let _ = engine.leave(ALICE, GROUP, at(13)).unwrap();
+    engine.leave(ALICE, GROUP, at(13)).unwrap().ignore_signals();
     let dissolved = dissolved(ALICE, at(13));
     assert_eq!(refused(&mut engine, |e| e.leave(BOB, GROUP, at(14))), dissolved);
     assert_eq!(refused(&mut engine, |e| e.leave(BOB, GroupId(8), at(14))), Refusal::NoSuchGroup);
@@ -128,8 +128,8 @@ fn leave_stint_ends_the_stint_that_it_names() {
 #[test]
 fn leave_stint_is_refused_if_it_names_another_stint() {
     let mut engine = trio();
-    let _ = engine.kick(ALICE, GROUP, BOB, at(9)).unwrap();
-    let _ = engine.join(BOB, GROUP, at(10)).unwrap();
+    engine.kick(ALICE, GROUP, BOB, at(9)).unwrap().ignore_signals();
+    engine.join(BOB, GROUP, at(10)).unwrap().ignore_signals();
     let over = Refusal::NotMember(Absence::StintOver);
     for other in [0, 1, 2, 3, 5, u64::MAX] {
         let leave = |e: &mut Engine| e.leave_stint(BOB, GROUP, Stint(other), at(11));
@@ -185,13 +185,13 @@ fn a_stranger_cannot_post() {
 #[test]
 fn a_member_reads_the_entries_since_they_joined() {
     let mut engine = Engine::new(unlimited());
-    let _ = engine.create(ALICE, GROUP, at(0)).unwrap();
+    engine.create(ALICE, GROUP, at(0)).unwrap().ignore_signals();
     // The entries fill several blocks of the log. Bob joins in the middle of a block.
     for n in 0..100 {
         if n == 50 {
-            let _ = engine.join(BOB, GROUP, at(n)).unwrap();
+            engine.join(BOB, GROUP, at(n)).unwrap().ignore_signals();
         }
-        let _ = engine.post(ALICE, GROUP, n.to_string(), at(n)).unwrap();
+        engine.post(ALICE, GROUP, n.to_string(), at(n)).unwrap().ignore_signals();
     }
     let read = |reader, page| -> Vec<u64> {
         let history = engine.history(&reader, &GROUP, page, at(100)).unwrap();
@@ -224,18 +224,18 @@ fn only_members_can_read_the_history() {
     };
     assert_eq!(read(&engine, BOB, GroupId(8)), Refusal::NoSuchGroup);
     assert_eq!(read(&engine, UserId(9), GROUP), Refusal::NotMember(Absence::NoRecord));
-    let _ = engine.leave(ALICE, GROUP, at(5)).unwrap();
+    engine.leave(ALICE, GROUP, at(5)).unwrap().ignore_signals();
     assert_eq!(read(&engine, BOB, GROUP), dissolved(ALICE, at(5)));
 }
 
 #[test]
 fn a_group_remembers_its_last_departures_one_per_user() {
     let mut engine = Engine::new(Config { departures: 2, ..unlimited() });
-    let _ = engine.create(ALICE, GROUP, at(0)).unwrap();
+    engine.create(ALICE, GROUP, at(0)).unwrap().ignore_signals();
     for (n, user) in [2, 3, 2, 4].into_iter().enumerate() {
         let now = at(n as u64 + 1);
-        let _ = engine.join(UserId(user), GROUP, now).unwrap();
-        let _ = engine.leave(UserId(user), GROUP, now).unwrap();
+        engine.join(UserId(user), GROUP, now).unwrap().ignore_signals();
+        engine.leave(UserId(user), GROUP, now).unwrap().ignore_signals();
     }
     let mut absence = |user| refused(&mut engine, |e| e.leave(UserId(user), GROUP, at(9)));
     assert_eq!(absence(2), Refusal::NotMember(Absence::Left { at: at(3) }));
@@ -248,15 +248,15 @@ fn only_the_last_departure_of_a_user_is_remembered() {
     let mut engine = trio();
     let past = |user, ms, kicked_by| PastMember { user, at: at(ms), kicked_by };
     let departures = |engine: &Engine| engine.group(&GROUP).unwrap().departures().to_vec();
-    let _ = engine.leave(BOB, GROUP, at(4)).unwrap();
-    let _ = engine.leave(CAROL, GROUP, at(5)).unwrap();
+    engine.leave(BOB, GROUP, at(4)).unwrap().ignore_signals();
+    engine.leave(CAROL, GROUP, at(5)).unwrap().ignore_signals();
     assert_eq!(departures(&engine), [past(BOB, 4, None), past(CAROL, 5, None)]);
-    let _ = engine.join(BOB, GROUP, at(6)).unwrap();
+    engine.join(BOB, GROUP, at(6)).unwrap().ignore_signals();
     assert_eq!(departures(&engine), [past(BOB, 4, None), past(CAROL, 5, None)]);
-    let _ = engine.leave(BOB, GROUP, at(7)).unwrap();
+    engine.leave(BOB, GROUP, at(7)).unwrap().ignore_signals();
     assert_eq!(departures(&engine), [past(CAROL, 5, None), past(BOB, 7, None)]);
-    let _ = engine.join(CAROL, GROUP, at(8)).unwrap();
-    let _ = engine.kick(ALICE, GROUP, CAROL, at(9)).unwrap();
+    engine.join(CAROL, GROUP, at(8)).unwrap().ignore_signals();
+    engine.kick(ALICE, GROUP, CAROL, at(9)).unwrap().ignore_signals();
     assert_eq!(departures(&engine), [past(BOB, 7, None), past(CAROL, 9, Some(ALICE))]);
 }
 
@@ -307,14 +307,14 @@ fn a_clock_that_jumped_ahead_and_back_locks_nobody_out() {
 fn commands_at_the_largest_timestamp_do_not_panic() {
     let mut engine: Engine = Engine::default();
     let end = Timestamp::MAX;
-    let _ = engine.create(ALICE, GROUP, end).unwrap();
-    let _ = engine.join(BOB, GROUP, end).unwrap();
-    let _ = engine.post(BOB, GROUP, "last words", end).unwrap();
-    let _ = engine.leave(BOB, GROUP, end).unwrap();
+    engine.create(ALICE, GROUP, end).unwrap().ignore_signals();
+    engine.join(BOB, GROUP, end).unwrap().ignore_signals();
+    engine.post(BOB, GROUP, "last words", end).unwrap().ignore_signals();
+    engine.leave(BOB, GROUP, end).unwrap().ignore_signals();
     for _ in 0..100 {
         let _ = engine.leave(BOB, GROUP, end);
     }
-    let _ = engine.leave(ALICE, GROUP, end).unwrap();
+    engine.leave(ALICE, GROUP, end).unwrap().ignore_signals();
     let _ = engine.leave(ALICE, GROUP, at(0));
     assert_eq!(engine.check(), Ok(()));
 }
@@ -333,10 +333,10 @@ fn commands_to_ten_thousand_unknown_groups_share_one_cell() {
 fn groups_of_is_in_the_order_of_joining() {
     let mut engine = Engine::new(unlimited());
     for group in [5, 3, 9] {
-        let _ = engine.create(ALICE, GroupId(group), at(1)).unwrap();
-        let _ = engine.join(BOB, GroupId(group), at(1)).unwrap();
+        engine.create(ALICE, GroupId(group), at(1)).unwrap().ignore_signals();
+        engine.join(BOB, GroupId(group), at(1)).unwrap().ignore_signals();
     }
-    let _ = engine.leave(ALICE, GroupId(3), at(2)).unwrap();
+    engine.leave(ALICE, GroupId(3), at(2)).unwrap().ignore_signals();
     let listed: Vec<_> = engine.groups_of(&BOB).collect();
     assert_eq!(listed, [(&GroupId(5), Stint(2)), (&GroupId(9), Stint(6))]);
 }
@@ -346,8 +346,8 @@ fn ids_may_be_of_types_that_the_host_chooses() {
     let mut engine: Engine<String, (u8, char)> = Engine::new(unlimited());
     let (alice, bob) = (String::from("alice"), String::from("bob"));
     let group = (1, 'x');
-    let _ = engine.create(alice.clone(), group, at(1)).unwrap();
-    let _ = engine.join(bob.clone(), group, at(2)).unwrap();
+    engine.create(alice.clone(), group, at(1)).unwrap().ignore_signals();
+    engine.join(bob.clone(), group, at(2)).unwrap().ignore_signals();
     let outcome = engine.leave(alice, group, at(3)).unwrap();
     let sent: Vec<_> = outcome.deliveries().map(|(user, signal)| (user, signal.group)).collect();
     assert_eq!(sent, [(&bob, group), (&bob, group)]);
@@ -371,7 +371,7 @@ fn commands_as_json_are_read_strictly_and_name_their_actor_group_and_kind() {
     let leave: Command<UserId, GroupId> = serde_json::from_str(json).unwrap();
     assert_eq!(serde_json::to_string(&leave).unwrap(), json);
     assert_eq!((leave.actor(), leave.group()), (&UserId(808080), Some(&GroupId(6228482))));
-    assert_eq!(leave.kind(), disband::Operation::Leave);
+    assert_eq!(leave.operation(), disband::Operation::Leave);
     assert_eq!(leave.to_string(), "leave by=808080 group=6228482");
     let mut engine = trio();
     let reply = engine.apply(leave, at(9)).map(|_| ());

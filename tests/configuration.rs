@@ -41,16 +41,16 @@ fn the_instance_number_cannot_change() {
 fn changing_the_quota_of_an_operation_forgets_its_rate_cells_and_no_others() {
     let quotas = Quotas { join: every(1_000), leave: every(1_000), ..Quotas::UNLIMITED };
     let mut engine = Engine::new(Config { quotas, ..Config::default() });
-    let _ = engine.create(ALICE, GROUP, at(0)).unwrap();
-    let _ = engine.join(BOB, GROUP, at(0)).unwrap();
-    let _ = engine.leave(BOB, GROUP, at(0)).unwrap();
+    engine.create(ALICE, GROUP, at(0)).unwrap().ignore_signals();
+    engine.join(BOB, GROUP, at(0)).unwrap().ignore_signals();
+    engine.leave(BOB, GROUP, at(0)).unwrap().ignore_signals();
     let too_fast = Refusal::TooFast { retry_at: at(1_000) };
     assert_eq!(refused(&mut engine, |e| e.join(BOB, GROUP, at(1))), too_fast);
 
     let quotas = Quotas { join: every(500), ..quotas };
     let forgotten = engine.set_config(Config { quotas, ..Config::default() }).unwrap();
     assert_eq!((forgotten.len(), engine.stats().cells), (1, 1));
-    let _ = engine.join(BOB, GROUP, at(1)).unwrap();
+    engine.join(BOB, GROUP, at(1)).unwrap().ignore_signals();
     assert_eq!(
         refused(&mut engine, |e| e.join(BOB, GROUP, at(1))),
         Refusal::TooFast { retry_at: at(501) }
@@ -64,7 +64,7 @@ fn changing_the_quota_of_an_operation_forgets_its_rate_cells_and_no_others() {
     assert_eq!(engine.set_config(unlimited).unwrap().len(), 2);
     assert_eq!((engine.stats().cells, engine.check()), (0, Ok(())));
     assert!(engine.set_config(limited).unwrap().is_empty());
-    let _ = engine.leave(BOB, GROUP, at(1)).unwrap();
+    engine.leave(BOB, GROUP, at(1)).unwrap().ignore_signals();
     // Setting the same configuration again changes nothing.
     let before = engine.clone();
     assert!(engine.set_config(limited).unwrap().is_empty());
@@ -75,15 +75,15 @@ fn changing_the_quota_of_an_operation_forgets_its_rate_cells_and_no_others() {
 fn what_exceeds_a_lowered_limit_stays_and_cannot_grow() {
     let mut engine = Engine::new(unlimited());
     for group in [GROUP, GroupId(8), GroupId(9)] {
-        let _ = engine.create(ALICE, group, at(1)).unwrap();
+        engine.create(ALICE, group, at(1)).unwrap().ignore_signals();
     }
-    let _ = engine.join(BOB, GROUP, at(1)).unwrap();
+    engine.join(BOB, GROUP, at(1)).unwrap().ignore_signals();
     for user in [11, 12, 13] {
-        let _ = engine.ban(ALICE, GROUP, UserId(user), None, at(1)).unwrap();
-        let _ = engine.mute(ALICE, GROUP, UserId(user), None, at(1)).unwrap();
+        engine.ban(ALICE, GROUP, UserId(user), None, at(1)).unwrap().ignore_signals();
+        engine.mute(ALICE, GROUP, UserId(user), None, at(1)).unwrap().ignore_signals();
     }
     for _ in 0..3 {
-        let _ = engine.post(ALICE, GROUP, "text", at(1)).unwrap();
+        engine.post(ALICE, GROUP, "text", at(1)).unwrap().ignore_signals();
     }
     let lowered = Limits {
         members_per_group: Some(1),
@@ -117,25 +117,25 @@ fn what_exceeds_a_lowered_limit_stays_and_cannot_grow() {
 
     // Commands that make nothing larger are allowed.
     for user in [11, 12, 13].map(UserId) {
-        let _ = engine.ban(by, group, user, Some(at(99)), at(2)).unwrap();
-        let _ = engine.mute(by, group, user, Some(at(99)), at(2)).unwrap();
+        engine.ban(by, group, user, Some(at(99)), at(2)).unwrap().ignore_signals();
+        engine.mute(by, group, user, Some(at(99)), at(2)).unwrap().ignore_signals();
     }
-    let _ = engine.edit(by, group, Seq(0), "tex", at(2)).unwrap();
+    engine.edit(by, group, Seq(0), "tex", at(2)).unwrap().ignore_signals();
     with_limits(&mut engine, Limits { entries_per_group: None, ..lowered });
-    let _ = engine.post(by, group, "", at(2)).unwrap();
+    engine.post(by, group, "", at(2)).unwrap().ignore_signals();
     let post = |e: &mut Engine| e.post(by, group, "x", at(2));
     assert_eq!(refused(&mut engine, post), over(Limit::MessageBytesTotal, 1));
-    let _ = engine.leave(BOB, group, at(2)).unwrap();
+    engine.leave(BOB, group, at(2)).unwrap().ignore_signals();
 }
 
 /// A departure is a membership that ended.
 #[test]
 fn departures_above_a_lowered_number_are_forgotten_at_the_next_departure() {
     let mut engine = Engine::new(Config { departures: 4, ..unlimited() });
-    let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
+    engine.create(ALICE, GROUP, at(1)).unwrap().ignore_signals();
     let leave = |engine: &mut Engine, user| {
-        let _ = engine.join(UserId(user), GROUP, at(1)).unwrap();
-        let _ = engine.leave(UserId(user), GROUP, at(1)).unwrap();
+        engine.join(UserId(user), GROUP, at(1)).unwrap().ignore_signals();
+        engine.leave(UserId(user), GROUP, at(1)).unwrap().ignore_signals();
         let past = engine.group(&GROUP).unwrap().departures();
         past.iter().map(|past| past.user.0).collect::<Vec<_>>()
     };
@@ -158,24 +158,24 @@ fn the_totals_over_all_groups_are_limited_and_counted() {
         Limits { message_bytes_total: Some(10), memberships_total: Some(3), ..Limits::NONE };
     let mut engine = Engine::new(Config { limits, ..unlimited() });
     let (first, second) = (GroupId(1), GroupId(2));
-    let _ = engine.create(ALICE, first, at(1)).unwrap();
-    let _ = engine.create(BOB, second, at(1)).unwrap();
-    let _ = engine.join(CAROL, first, at(1)).unwrap();
+    engine.create(ALICE, first, at(1)).unwrap().ignore_signals();
+    engine.create(BOB, second, at(1)).unwrap().ignore_signals();
+    engine.join(CAROL, first, at(1)).unwrap().ignore_signals();
     let add = |e: &mut Engine| e.add(BOB, second, CAROL, at(1));
     assert_eq!(refused(&mut engine, add), over(Limit::MembershipsTotal, 3));
     let join = |e: &mut Engine| e.join(CAROL, second, at(1));
     assert_eq!(refused(&mut engine, join), over(Limit::MembershipsTotal, 3));
 
-    let _ = engine.post(ALICE, first, "123456", at(1)).unwrap();
-    let _ = engine.post(BOB, second, "1234", at(1)).unwrap();
+    engine.post(ALICE, first, "123456", at(1)).unwrap().ignore_signals();
+    engine.post(BOB, second, "1234", at(1)).unwrap().ignore_signals();
     assert_eq!(engine.stats().message_bytes, 10);
     let post = |e: &mut Engine| e.post(BOB, second, "1", at(1));
     assert_eq!(refused(&mut engine, post), over(Limit::MessageBytesTotal, 10));
     // A dissolution makes room under both limits.
-    let _ = engine.leave(ALICE, first, at(1)).unwrap();
+    engine.leave(ALICE, first, at(1)).unwrap().ignore_signals();
     assert_eq!((engine.stats().message_bytes, engine.stats().memberships), (4, 1));
-    let _ = engine.join(CAROL, second, at(1)).unwrap();
-    let _ = engine.post(CAROL, second, "123456", at(1)).unwrap();
+    engine.join(CAROL, second, at(1)).unwrap().ignore_signals();
+    engine.post(CAROL, second, "123456", at(1)).unwrap().ignore_signals();
     assert_eq!(engine.check(), Ok(()));
 }
 
@@ -185,9 +185,9 @@ fn a_post_is_accepted_if_the_entries_that_it_drops_make_room_under_the_total() {
     let limits = Limits { message_bytes_total: Some(8), ..Limits::NONE };
     let mut engine = Engine::new(Config { limits, ..unlimited() });
     let keep = GroupOptions { keep_entries: Some(2), ..GroupOptions::default() };
-    let _ = engine.create_with(ALICE, GROUP, keep, at(1)).unwrap();
+    engine.create_with(ALICE, GROUP, keep, at(1)).unwrap().ignore_signals();
     for _ in 0..10 {
-        let _ = engine.post(ALICE, GROUP, "1234", at(1)).unwrap();
+        engine.post(ALICE, GROUP, "1234", at(1)).unwrap().ignore_signals();
     }
     let long = |e: &mut Engine| e.post(ALICE, GROUP, "12345", at(1));
     assert_eq!(refused(&mut engine, long), over(Limit::MessageBytesTotal, 8));
@@ -201,37 +201,37 @@ fn entries_past_their_retention_count_toward_the_total_until_they_are_dropped() 
     let limits = Limits { message_bytes_total: Some(10), ..Limits::NONE };
     let mut engine = Engine::new(Config { limits, ..unlimited() });
     let keep = GroupOptions { keep_ms: Some(10), ..GroupOptions::default() };
-    let _ = engine.create_with(ALICE, GROUP, keep, at(1)).unwrap();
-    let _ = engine.create(BOB, GroupId(8), at(1)).unwrap();
+    engine.create_with(ALICE, GROUP, keep, at(1)).unwrap().ignore_signals();
+    engine.create(BOB, GroupId(8), at(1)).unwrap().ignore_signals();
     for _ in 0..10 {
-        let _ = engine.post(ALICE, GROUP, "x", at(1)).unwrap();
+        engine.post(ALICE, GROUP, "x", at(1)).unwrap().ignore_signals();
     }
     let elsewhere = |e: &mut Engine| e.post(BOB, GroupId(8), "x", at(99));
     assert_eq!(refused(&mut engine, elsewhere), over(Limit::MessageBytesTotal, 10));
     // A post drops up to four of these entries. That makes room for four bytes, not for five.
     let five = |e: &mut Engine| e.post(ALICE, GROUP, "12345", at(99));
     assert_eq!(refused(&mut engine, five), over(Limit::MessageBytesTotal, 10));
-    let _ = engine.post(ALICE, GROUP, "1234", at(99)).unwrap();
-    let _ = engine.set_options(ALICE, GROUP, keep, at(999)).unwrap();
+    engine.post(ALICE, GROUP, "1234", at(99)).unwrap().ignore_signals();
+    engine.set_options(ALICE, GROUP, keep, at(999)).unwrap().ignore_signals();
     assert_eq!((engine.stats().message_bytes, engine.check()), (0, Ok(())));
-    let _ = engine.post(BOB, GroupId(8), "x", at(999)).unwrap();
+    engine.post(BOB, GroupId(8), "x", at(999)).unwrap().ignore_signals();
 }
 
 #[test]
 fn an_edit_must_be_within_the_limit_of_a_message_even_if_it_makes_the_message_shorter() {
     let mut engine = Engine::new(unlimited());
-    let _ = engine.create(ALICE, GROUP, at(1)).unwrap();
+    engine.create(ALICE, GROUP, at(1)).unwrap().ignore_signals();
     let seq = engine.post(ALICE, GROUP, "0123456789", at(1)).unwrap().value;
     with_limits(&mut engine, Limits { message_bytes: Some(3), ..Limits::NONE });
     let shorter = |e: &mut Engine| e.edit(ALICE, GROUP, seq, "01234", at(2));
     assert_eq!(refused(&mut engine, shorter), over(Limit::MessageBytes, 3));
-    let _ = engine.edit(ALICE, GROUP, seq, "012", at(2)).unwrap();
+    engine.edit(ALICE, GROUP, seq, "012", at(2)).unwrap().ignore_signals();
 }
 
 #[test]
 fn charge_changes_the_engine_as_a_refused_command_does() {
     let mut engine: Engine = Engine::default();
-    let _ = engine.create(ALICE, GROUP, at(0)).unwrap();
+    engine.create(ALICE, GROUP, at(0)).unwrap().ignore_signals();
     let post = Command::Post { author: BOB, group: GROUP, message: "long".into() };
     for now in 0..30 {
         let mut replica = engine.clone();
@@ -245,7 +245,7 @@ fn charge_changes_the_engine_as_a_refused_command_does() {
     }
     // Bob is in no group, so `leave_all` changes nothing else either.
     let mut replica = engine.clone();
-    let _ = engine.leave_all(BOB, at(99)).unwrap();
+    engine.leave_all(BOB, at(99)).unwrap().ignore_signals();
     replica.charge(Operation::LeaveAll, &BOB, None, at(99)).unwrap();
     assert_eq!(engine, replica);
 }

@@ -294,7 +294,7 @@ fn configuration(forms: &mut Forms) {
     forms.add(&Config::default());
     forms.add(&Config {
         instance: u64::MAX,
-        quotas: Quotas { leave: Quota::UNLIMITED, ..Quotas::default() },
+        quotas: Quotas { leave: Quota::Unlimited, ..Quotas::default() },
         tombstone_ms: 0,
         departures: 0,
         limits: Limits::NONE,
@@ -323,6 +323,6 @@ fn configuration(forms: &mut Forms) {
     forms.add(&Farewell { note: Some("moved".into()), successor: Some(GroupId(8)) });
     // In JSON, fields of a configuration that are left out have their defaults.
     let config: Config = serde_json::from_str(r#"{"quotas":{"leave":"unlimited"}}"#).unwrap();
-    let quotas = Quotas { leave: Quota::UNLIMITED, ..Quotas::default() };
+    let quotas = Quotas { leave: Quota::Unlimited, ..Quotas::default() };
     assert_eq!(config, Config { quotas, ..Config::default() });
 }

@@ -44,7 +44,7 @@ fn engine(owned: impl Fn(u64) -> bool) -> Engine<User, Group> {
     let spare = (SPARE..SPARE + SPARES).flat_map(|group| {
         [create(group, group), join(group + SPARES, group), join(COLLECTOR + group, group)]
     });
-    let _ = engine.apply_all(joined.chain(spare), Timestamp(1_000)).unwrap();
+    engine.apply_all(joined.chain(spare), Timestamp(1_000)).unwrap().ignore_signals();
     engine
 }
 
@@ -107,7 +107,10 @@ fn joins_refused_at_the_limit_are_cheap_while_other_groups_are_dissolved() {
     let mut engine = engine(|_| false);
     for nth in 0..100 {
         let (group, now) = (SPARE + 100 + nth, 1_000_000 + nth);
-        let _ = engine.dissolve(User(group), Group(group), Farewell::NONE, Timestamp(now)).unwrap();
+        engine
+            .dissolve(User(group), Group(group), Farewell::NONE, Timestamp(now))
+            .unwrap()
+            .ignore_signals();
         assert_eq!(attempt(&mut engine, SPARE + nth, now), Err(over_the_limit()));
     }
 }
@@ -117,7 +120,7 @@ fn joins_refused_at_the_limit_are_cheap_while_other_groups_are_dissolved() {
 #[track_caller]
 fn assert_that_joins_are_accepted(owned: impl Fn(u64) -> bool) {
     let mut engine = engine(owned);
-    let _ = engine.leave_all(User(OWNER), Timestamp(2_000)).unwrap();
+    engine.leave_all(User(OWNER), Timestamp(2_000)).unwrap().ignore_signals();
     assert_eq!(engine.groups_of(&User(COLLECTOR)).count() as u64, LIMIT / 2);
     assert!(engine.stats().unswept >= LIMIT, "{:?}", engine.stats());
     for group in SPARE..SPARE + SPARES {
@@ -147,9 +150,9 @@ fn a_join_is_accepted_when_every_other_group_was_dissolved() {
 fn one_dissolved_group_makes_room_for_one_join() {
     for dissolved in [0, LIMIT / 2, LIMIT - 1] {
         let mut engine = engine(|nth| nth == dissolved);
-        let _ = engine.leave_all(User(OWNER), Timestamp(2_000)).unwrap();
+        engine.leave_all(User(OWNER), Timestamp(2_000)).unwrap().ignore_signals();
         let now = Timestamp(1_000_000);
-        let _ = engine.join(User(COLLECTOR), Group(SPARE), now).unwrap();
+        engine.join(User(COLLECTOR), Group(SPARE), now).unwrap().ignore_signals();
         let next = engine.join(User(COLLECTOR), Group(SPARE + 1), now).map(|_| ());
         assert_eq!(next, Err(over_the_limit()));
     }

@@ -17,11 +17,11 @@ const STRANGER: UserId = UserId(9);
 /// Alice owns the group, Bob is an admin, Carol and Dave are members. The group's version is 5.
 fn quartet(options: GroupOptions) -> Engine {
     let mut engine = Engine::new(unlimited());
-    let _ = engine.create_with(ALICE, GROUP, options, at(1)).unwrap();
+    engine.create_with(ALICE, GROUP, options, at(1)).unwrap().ignore_signals();
     for user in [BOB, CAROL, DAVE] {
-        let _ = engine.join(user, GROUP, at(2)).unwrap();
+        engine.join(user, GROUP, at(2)).unwrap().ignore_signals();
     }
-    let _ = engine.set_rank(ALICE, GROUP, BOB, Rank::Admin, at(3)).unwrap();
+    engine.set_rank(ALICE, GROUP, BOB, Rank::Admin, at(3)).unwrap().ignore_signals();
     engine
 }
 
@@ -48,20 +48,20 @@ fn read(engine: &Engine, reader: UserId, seq: Seq) -> Read {
 fn an_option_sets_the_lowest_rank_that_may_post() {
     let with = |post| GroupOptions { post, ..GroupOptions::default() };
     let mut engine = quartet(with(Rank::Admin));
-    let _ = engine.mute(ALICE, GROUP, CAROL, None, at(4)).unwrap();
+    engine.mute(ALICE, GROUP, CAROL, None, at(4)).unwrap().ignore_signals();
     let post = |user| move |e: &mut Engine| e.post(user, GROUP, "x", at(5));
     assert_eq!(
         refused(&mut engine, post(CAROL)),
         Refusal::NotAdmin,
         "the rank is checked before the mute"
     );
-    let _ = engine.post(BOB, GROUP, "x", at(5)).unwrap();
-    let _ = engine.set_options(ALICE, GROUP, with(Rank::Owner), at(5)).unwrap();
+    engine.post(BOB, GROUP, "x", at(5)).unwrap().ignore_signals();
+    engine.set_options(ALICE, GROUP, with(Rank::Owner), at(5)).unwrap().ignore_signals();
     assert_eq!(refused(&mut engine, post(BOB)), Refusal::NotOwner);
-    let _ = engine.post(ALICE, GROUP, "x", at(5)).unwrap();
+    engine.post(ALICE, GROUP, "x", at(5)).unwrap().ignore_signals();
     // An author who may no longer post may still edit and erase.
-    let _ = engine.edit(BOB, GROUP, Seq(0), "y", at(5)).unwrap();
-    let _ = engine.erase(BOB, GROUP, Seq(0), at(5)).unwrap();
+    engine.edit(BOB, GROUP, Seq(0), "y", at(5)).unwrap().ignore_signals();
+    engine.erase(BOB, GROUP, Seq(0), at(5)).unwrap().ignore_signals();
 }
 
 #[test]
@@ -78,18 +78,18 @@ fn a_mute_signals_all_members_and_forbids_posts_and_edits_until_it_ends() {
     assert_eq!(group.mutes(at(19)).collect::<Vec<_>>(), [(&CAROL, &Mute { by: BOB, until })]);
     assert_eq!((group.mute(&CAROL, at(20)), group.mutes(at(20)).count()), (None, 0));
     // A muted user may read and erase. Leaving and joining again does not end the mute.
-    let _ = engine.erase(CAROL, GROUP, seq, at(19)).unwrap();
-    let _ = engine.leave(CAROL, GROUP, at(19)).unwrap();
-    let _ = engine.join(CAROL, GROUP, at(19)).unwrap();
+    engine.erase(CAROL, GROUP, seq, at(19)).unwrap().ignore_signals();
+    engine.leave(CAROL, GROUP, at(19)).unwrap().ignore_signals();
+    engine.join(CAROL, GROUP, at(19)).unwrap().ignore_signals();
     assert_eq!(refused(&mut engine, |e| e.post(CAROL, GROUP, "x", at(19))), muted);
-    let _ = engine.post(CAROL, GROUP, "x", at(20)).unwrap();
+    engine.post(CAROL, GROUP, "x", at(20)).unwrap().ignore_signals();
 }
 
 #[test]
 fn only_a_member_who_could_mute_a_user_can_unmute_them() {
     let mut engine = plain();
-    let _ = engine.mute(ALICE, GROUP, BOB, None, at(9)).unwrap();
-    let _ = engine.mute(ALICE, GROUP, CAROL, None, at(9)).unwrap();
+    engine.mute(ALICE, GROUP, BOB, None, at(9)).unwrap().ignore_signals();
+    engine.mute(ALICE, GROUP, CAROL, None, at(9)).unwrap().ignore_signals();
     let mut unmute = |by, user| refused(&mut engine, |e| e.unmute(by, GROUP, user, at(9)));
     assert_eq!(unmute(STRANGER, CAROL), Refusal::NotMember(Absence::NoRecord));
     assert_eq!(unmute(DAVE, CAROL), Refusal::NotAdmin);
@@ -122,10 +122,10 @@ fn muting_a_stranger_sends_no_signal_and_a_new_mute_replaces_the_old_one() {
     let mut engine = plain();
     assert_eq!(done(engine.mute(BOB, GROUP, STRANGER, Some(at(20)), at(9))).1, []);
     assert_eq!(done(engine.mute(ALICE, GROUP, STRANGER, None, at(9))).1, []);
-    let _ = engine.join(STRANGER, GROUP, at(30)).unwrap();
+    engine.join(STRANGER, GROUP, at(30)).unwrap().ignore_signals();
     let muted = Refusal::Muted { by: ALICE, until: None };
     assert_eq!(refused(&mut engine, |e| e.post(STRANGER, GROUP, "x", at(30))), muted);
-    let _ = engine.leave(STRANGER, GROUP, at(30)).unwrap();
+    engine.leave(STRANGER, GROUP, at(30)).unwrap().ignore_signals();
     assert_eq!(done(engine.unmute(BOB, GROUP, STRANGER, at(30))).1, []);
 }
 
@@ -133,19 +133,19 @@ fn muting_a_stranger_sends_no_signal_and_a_new_mute_replaces_the_old_one() {
 fn only_mute_and_unmute_remove_expired_mutes_and_each_removes_two() {
     let mut engine = plain();
     for user in 10..16 {
-        let _ = engine.mute(BOB, GROUP, UserId(user), Some(at(10)), at(9)).unwrap();
+        engine.mute(BOB, GROUP, UserId(user), Some(at(10)), at(9)).unwrap().ignore_signals();
     }
     // The serialised engine includes expired mutes.
     let stored = |engine: &Engine| {
         let value = serde_json::to_value(engine).unwrap();
         value["groups"][0][1]["mutes"].as_array().unwrap().len()
     };
-    let _ = engine.ban(BOB, GROUP, STRANGER, None, at(20)).unwrap();
-    let _ = engine.join(UserId(20), GROUP, at(20)).unwrap();
+    engine.ban(BOB, GROUP, STRANGER, None, at(20)).unwrap().ignore_signals();
+    engine.join(UserId(20), GROUP, at(20)).unwrap().ignore_signals();
     assert_eq!(stored(&engine), 6);
-    let _ = engine.mute(BOB, GROUP, DAVE, None, at(20)).unwrap();
+    engine.mute(BOB, GROUP, DAVE, None, at(20)).unwrap().ignore_signals();
     assert_eq!(stored(&engine), 5);
-    let _ = engine.unmute(BOB, GROUP, DAVE, at(20)).unwrap();
+    engine.unmute(BOB, GROUP, DAVE, at(20)).unwrap().ignore_signals();
     assert_eq!(stored(&engine), 2);
     assert_eq!(engine.check(), Ok(()));
 }
@@ -180,10 +180,10 @@ fn an_edit_checks_the_entry_then_mutes_then_the_author_then_erasure_then_limits(
     assert_eq!(edit(ALICE, by_carol, ""), Refusal::NotAuthor, "not even the owner may");
     let long = Refusal::OverLimit { limit: Limit::MessageBytes, max: 9 };
     assert_eq!(edit(CAROL, by_carol, "0123456789"), long);
-    let _ = engine.erase(CAROL, GROUP, by_carol, at(9)).unwrap();
+    engine.erase(CAROL, GROUP, by_carol, at(9)).unwrap().ignore_signals();
     let edit = |e: &mut Engine| e.edit(CAROL, GROUP, by_carol, "0123456789", at(9));
     assert_eq!(refused(&mut engine, edit), Refusal::AlreadyErased);
-    let _ = engine.mute(ALICE, GROUP, BOB, None, at(9)).unwrap();
+    engine.mute(ALICE, GROUP, BOB, None, at(9)).unwrap().ignore_signals();
     let edit = |seq| move |e: &mut Engine| e.edit(BOB, GROUP, seq, "", at(9));
     let muted = Refusal::Muted { by: ALICE, until: None };
     assert_eq!(refused(&mut engine, edit(by_carol)), muted);
@@ -196,8 +196,8 @@ fn an_author_who_joined_again_can_change_only_entries_that_they_may_read() {
     for (history, may) in [(HistoryAccess::Full, true), (HistoryAccess::FromJoin, false)] {
         let mut engine = quartet(GroupOptions { history, ..GroupOptions::default() });
         let seq = post(&mut engine, CAROL, "hers");
-        let _ = engine.leave(CAROL, GROUP, at(6)).unwrap();
-        let _ = engine.join(CAROL, GROUP, at(7)).unwrap();
+        engine.leave(CAROL, GROUP, at(6)).unwrap().ignore_signals();
+        engine.join(CAROL, GROUP, at(7)).unwrap().ignore_signals();
         let commands = [
             Command::Edit { author: CAROL, group: GROUP, seq, message: "ours".into() },
             Command::Erase { by: CAROL, group: GROUP, seq },
@@ -214,7 +214,7 @@ fn an_entry_past_its_retention_cannot_be_edited_or_erased() {
     let keep = GroupOptions { keep_entries: Some(2), keep_ms: Some(50), ..GroupOptions::default() };
     let mut engine = quartet(keep);
     for text in ["one", "two", "three"] {
-        let _ = engine.post(CAROL, GROUP, text, at(10)).unwrap();
+        engine.post(CAROL, GROUP, text, at(10)).unwrap().ignore_signals();
     }
     let erase = |seq, now| move |e: &mut Engine| e.erase(CAROL, GROUP, Seq(seq), at(now));
     assert_eq!(refused(&mut engine, erase(0, 11)), Refusal::NoSuchEntry, "too many newer entries");
@@ -222,7 +222,7 @@ fn an_entry_past_its_retention_cannot_be_edited_or_erased() {
     let edit = |seq, now| move |e: &mut Engine| e.edit(CAROL, GROUP, Seq(seq), "", at(now));
     assert_eq!(refused(&mut engine, edit(0, 11)), Refusal::NoSuchEntry);
     assert_eq!(refused(&mut engine, edit(2, 60)), Refusal::NoSuchEntry);
-    let _ = engine.erase(CAROL, GROUP, Seq(1), at(59)).unwrap();
+    engine.erase(CAROL, GROUP, Seq(1), at(59)).unwrap().ignore_signals();
 }
 
 #[test]
@@ -249,12 +249,12 @@ fn only_the_author_or_a_member_of_higher_rank_can_erase() {
         "the right to erase comes first"
     );
     // What counts is the rank that the author has now. Bob is an admin like Carol until he leaves.
-    let _ = engine.set_rank(ALICE, GROUP, CAROL, Rank::Admin, at(9)).unwrap();
+    engine.set_rank(ALICE, GROUP, CAROL, Rank::Admin, at(9)).unwrap().ignore_signals();
     let erase = |e: &mut Engine| e.erase(CAROL, GROUP, by_bob, at(9));
     assert_eq!(refused(&mut engine, erase), Refusal::Outranked);
-    let _ = engine.leave(BOB, GROUP, at(9)).unwrap();
-    let _ = engine.erase(CAROL, GROUP, by_bob, at(9)).unwrap();
-    let _ = engine.erase(ALICE, GROUP, by_alice, at(9)).unwrap();
+    engine.leave(BOB, GROUP, at(9)).unwrap().ignore_signals();
+    engine.erase(CAROL, GROUP, by_bob, at(9)).unwrap().ignore_signals();
+    engine.erase(ALICE, GROUP, by_alice, at(9)).unwrap().ignore_signals();
     assert_eq!(engine.stats().message_bytes, 0);
     assert_eq!(engine.check(), Ok(()));
 }
@@ -267,10 +267,10 @@ fn an_erased_text_is_freed_and_is_in_no_later_snapshot() {
     let seq = engine.post(CAROL, GROUP, text, at(5)).unwrap().value;
     // The entry is in a full block of the log, which a clone of the engine shares.
     for _ in 0..100 {
-        let _ = engine.post(DAVE, GROUP, "x", at(5)).unwrap();
+        engine.post(DAVE, GROUP, "x", at(5)).unwrap().ignore_signals();
     }
     let clone = engine.clone();
-    let _ = engine.erase(BOB, GROUP, seq, at(9)).unwrap();
+    engine.erase(BOB, GROUP, seq, at(9)).unwrap().ignore_signals();
     assert!(held.upgrade().is_some(), "the older clone holds it");
     drop(clone);
     assert!(held.upgrade().is_none());
@@ -282,7 +282,7 @@ fn an_erased_text_is_freed_and_is_in_no_later_snapshot() {
 fn mute_unmute_edit_and_erase_have_quotas_of_their_own() {
     let mut engine: Engine = Engine::default();
     let (group, user, until) = (GROUP, BOB, None);
-    let _ = engine.create(ALICE, GROUP, at(0)).unwrap();
+    engine.create(ALICE, GROUP, at(0)).unwrap().ignore_signals();
     let commands = [
         Command::Mute { by: ALICE, group, user, until },
         Command::Unmute { by: ALICE, group, user },
@@ -304,8 +304,8 @@ fn mute_unmute_edit_and_erase_have_quotas_of_their_own() {
 fn an_admin_cannot_erase_an_entry_that_they_may_not_read() {
     let mut engine = plain();
     let seq = post(&mut engine, CAROL, "before");
-    let _ = engine.join(STRANGER, GROUP, at(6)).unwrap();
-    let _ = engine.set_rank(ALICE, GROUP, STRANGER, Rank::Admin, at(6)).unwrap();
+    engine.join(STRANGER, GROUP, at(6)).unwrap().ignore_signals();
+    engine.set_rank(ALICE, GROUP, STRANGER, Rank::Admin, at(6)).unwrap().ignore_signals();
     let erase = |e: &mut Engine| e.erase(STRANGER, GROUP, seq, at(7));
     assert_eq!(refused(&mut engine, erase), Refusal::NoSuchEntry);
     let nowhere = |e: &mut Engine| e.erase(ALICE, GroupId(8), seq, at(7));

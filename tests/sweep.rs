@@ -108,13 +108,13 @@ fn run(mut ids: impl Ids) -> Most {
         let members = engine.group(&group).map_or(0, Group::len) as u64;
         ids.before_command();
         if members == size {
-            let _ = engine.dissolve(owner, group, Farewell::NONE, NOW).unwrap();
+            engine.dissolve(owner, group, Farewell::NONE, NOW).unwrap().ignore_signals();
             ids.after_dissolution();
         } else if members == 0 {
             owner = ids.next();
-            let _ = engine.create(owner, group, NOW).unwrap();
+            engine.create(owner, group, NOW).unwrap().ignore_signals();
         } else {
-            let _ = engine.join(ids.next(), group, NOW).unwrap();
+            engine.join(ids.next(), group, NOW).unwrap().ignore_signals();
         }
         let stats = engine.stats();
         most.memberships = most.memberships.max(stats.memberships);

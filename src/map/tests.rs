@@ -1,12 +1,11 @@
-//! The map against std's: through every form and back, with small nodes and with nodes of the sizes
-//! that the engine uses.
+//! Compares the map with `BTreeMap`, through every form and back, with small nodes and with nodes of
+//! the sizes that the engine uses.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
-use proptest::prelude::*;
 
 use super::{FEW, FEW_AGAIN, Form, Map};
 use crate::tree::{Children, Node};
@@ -24,7 +23,7 @@ fn assert_same<const LEAF: usize, const FAN: usize>(
     assert_eq!(map.last(), model.last_key_value());
     let sum = map.iter().fold(0, |sum, (key, _)| sum + u64::from(*key));
     assert_eq!(sum, model.keys().map(|key| u64::from(*key)).sum::<u64>());
-    // Every key there is, and its neighbours, but not all of them where there are thousands.
+    // Every key and its neighbours; a sample of them if there are thousands.
     let step = model.len() / 300 + 1;
     let keys = model.keys().step_by(step).flat_map(|key| [key.saturating_sub(1), *key, key + 1]);
     for key in [0].into_iter().chain(keys) {
@@ -40,11 +39,38 @@ fn assert_same<const LEAF: usize, const FAN: usize>(
     }
 }
 
+/// Pseudo-random numbers (splitmix64), the same for the same seed.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Random(seed)
+    }
+
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
+}
+
 /// Runs of one kind of change, so that a map grows deep and shrinks again.
 type Runs = Vec<(u8, Vec<(u16, u32)>)>;
 
-fn runs(keys: u16, length: usize) -> impl Strategy<Value = Runs> {
-    prop::collection::vec((0u8..4, prop::collection::vec((0..keys, any::<u32>()), 0..length)), 1..8)
+fn runs(random: &mut Random, keys: u64, length: u64) -> Runs {
+    let mut run = || {
+        let kind = random.below(4) as u8;
+        let changes = (0..random.below(length))
+            .map(|_| (random.below(keys) as u16, random.below(1 << 32) as u32));
+        (kind, changes.collect())
+    };
+    let mut runs = vec![run()];
+    for _ in 0..6 {
+        runs.push(run());
+    }
+    runs
 }
 
 fn assert_behaves<const LEAF: usize, const FAN: usize>(start: u16, runs: &Runs) {
@@ -74,20 +100,22 @@ fn assert_behaves<const LEAF: usize, const FAN: usize>(start: u16, runs: &Runs) 
     }
 }
 
-proptest! {
-    #[test]
-    fn is_std_s_map_with_small_nodes(start in 0u16..300, runs in runs(300, 200)) {
+/// 256 random histories, through every form and back.
+#[test]
+fn equals_std_s_map_with_small_nodes() {
+    for case in 0..256 {
+        let random = &mut Random::new(case);
+        let (start, runs) = (random.below(300) as u16, runs(random, 300, 200));
         assert_behaves::<4, 4>(start, &runs);
         assert_behaves::<8, 8>(start, &runs);
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-    #[test]
-    fn is_std_s_map_with_nodes_as_large_as_the_engine_s(
-        start in 0u16..6_000, runs in runs(12_000, 3_000)
-    ) {
+#[test]
+fn equals_std_s_map_with_nodes_of_the_engine_s_sizes() {
+    for case in 0..24 {
+        let random = &mut Random::new(case);
+        let (start, runs) = (random.below(6_000) as u16, runs(random, 12_000, 3_000));
         assert_behaves::<62, 32>(start, &runs);
         assert_behaves::<24, 32>(start, &runs);
         assert_behaves::<16, 32>(start, &runs);
@@ -142,8 +170,8 @@ impl PartialOrd for Key {
     }
 }
 
-/// A root that splits gives its first child the bound of the second, and later splits put children
-/// with lower bounds between them. So the first child's bound says nothing.
+/// When a root splits, its first child gets the bound of the second, and later splits put children
+/// with lower bounds between the two. So the first child's bound has no meaning.
 #[test]
 fn the_bound_of_a_first_child_is_never_compared() {
     fn poison(node: &mut Node<Key, (), 8, 8>) {
@@ -179,9 +207,9 @@ fn the_bound_of_a_first_child_is_never_compared() {
 }
 
 #[test]
-fn a_tree_shrinks_by_uniting_and_by_sharing() {
+fn a_shrinking_tree_merges_and_balances_nodes() {
     let mut map: Map<u16, u32, 8, 8> = Map::from_ascending((0..3_000).map(|key| (key, 0)));
-    // From the front, where each leaf in turn runs empty; then from everywhere.
+    // Removals from the front empty one leaf after the other; then removals from everywhere.
     for key in 0..1_500 {
         assert_eq!(map.remove_first(), Some((key, 0)));
         assert!(key % 50 != 0 || map.is_sound());
@@ -212,7 +240,7 @@ fn both_ends_of_a_walk_meet() {
 }
 
 #[test]
-fn a_missing_key_s_removal_copies_nothing() {
+fn removing_a_missing_key_copies_nothing() {
     let mut map: Map<u16, u32> = Map::from_ascending((0..100).map(|key| (2 * key, 1)));
     let clone = map.clone();
     assert_eq!(map.remove(&3), None);
@@ -224,12 +252,12 @@ fn a_missing_key_s_removal_copies_nothing() {
 }
 
 #[test]
-fn shows_its_entries() {
+fn debug_prints_the_entries() {
     let map: Map<u16, u32> = Map::from_ascending(vec![(1, 10), (2, 20)]);
     assert_eq!(format!("{map:?}"), "{1: 10, 2: 20}");
 }
 
-/// What `is_sound` is for: each kind of damage is seen.
+/// `is_sound` finds each kind of damage.
 #[test]
 fn a_damaged_tree_is_unsound() {
     type Small = Map<u16, u32, 4, 4>;
@@ -274,8 +302,8 @@ fn count(node: &Node<u16, u32, 4, 4>) -> usize {
     node.is_sound().unwrap()
 }
 
-/// A full leaf in the midst of a tree is halved, also when a key comes at its end: keys that descend
-/// into a gap would else get a leaf each.
+/// A full leaf inside a tree is halved, even if the new key comes at its end. Otherwise keys that
+/// descend into a gap would get a leaf each.
 #[test]
 fn keys_that_descend_into_a_gap_fill_leaves() {
     fn leaves<const LEAF: usize, const FAN: usize>(node: &Node<u16, u32, LEAF, FAN>) -> usize {

@@ -332,10 +332,8 @@ async fn members(
     let limit = usize::try_from(page.limit.min(MAX_PAGE)).unwrap_or_default();
     let member =
         |(user, stint): (&UserId, Stint)| Member { user: *user, stint, rank: group.rank(user) };
-    let members: Vec<_> = match page.after {
-        Some(after) => group.members_after(&after).take(limit).map(member).collect(),
-        None => group.members().take(limit).map(member).collect(),
-    };
+    let members = group.members_after(page.after.as_ref()).take(limit).map(member);
+    let members: Vec<_> = members.collect();
     Answer::data(&json!({ "version": group.version(), "members": members }))
 }
 

@@ -139,7 +139,7 @@ impl Service {
 
     /// Applies a command, and answers when it is committed: with a disk, when it is synced.
     pub(crate) async fn submit(&self, command: Command<UserId, GroupId>) -> Answer {
-        let operation = command.kind();
+        let operation = command.operation();
         let answer = self.apply(command).await;
         self.metrics.answered(operation, answer.code());
         answer

@@ -1,17 +1,16 @@
-//! Runs the `replay` example as a user does.
+//! Runs the program as a user does.
 
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-const HISTORY: &str = "tests/golden/irc.jsonl";
-const EXPECTED: &str = include_str!("golden/irc.out.jsonl");
-const MODERATION: &str = "tests/golden/moderation.jsonl";
-const MODERATED: &str = include_str!("golden/moderation.out.jsonl");
+const HISTORY: &str = "golden/irc.jsonl";
+const EXPECTED: &str = include_str!("../golden/irc.out.jsonl");
+const MODERATION: &str = "golden/moderation.jsonl";
+const MODERATED: &str = include_str!("../golden/moderation.out.jsonl");
 
 fn replay(arguments: &[&str], input: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO"))
-        .args(["run", "--quiet", "--example", "replay", "--"])
+    let mut child = Command::new(env!("CARGO_BIN_EXE_disband-replay"))
         .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::piped())
@@ -191,7 +190,7 @@ fn a_line_can_change_the_configuration_for_later_lines() {
         r#"{"reply":{"ok":true,"code":200,"msg":"OK","data":{"stint":1}},"signals":[]}"#,
         r#"{"config":"set"}"#,
         r#"{"reply":{"ok":false,"code":413,"msg":"GRPS_413","data":{"reason":"over_limit","limit":"message_bytes","max":2}},"signals":[]}"#,
-        r#"{"error":"the instance number can't change: it is 0, not 5"}"#,
+        r#"{"error":"the instance number cannot change: it is 0, and the new configuration has 5"}"#,
         r#"{"reply":{"ok":true,"code":200,"msg":"OK","data":{"seq":0}},"signals":[{"frame":{"key":"00000000000000000000000000000001","from":"1","type":"message","groupid":"7","seq":0,"at":5,"message":"hi"},"to":[]}]}"#,
     ];
     assert_ok(&replay(&[], input.as_bytes()), &(expected.join("\n") + "\n"));

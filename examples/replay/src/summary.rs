@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use disband::{CommandResult, ConfigError, Engine, GroupId, Reply, UserId, wire};
+use disband::{CommandResult, ConfigError, Engine, GroupId, Reply, UserId};
 
 #[derive(Default)]
 pub(crate) struct Summary {
@@ -25,7 +25,7 @@ impl Summary {
         match result {
             Ok(outcome) => {
                 for signal in &outcome.signals {
-                    *self.signals.entry(wire::type_of(&signal.event)).or_default() += 1;
+                    *self.signals.entry(signal.event.name()).or_default() += 1;
                     self.recipients += signal.audience.len() as u64;
                 }
             }
