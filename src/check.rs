@@ -119,9 +119,9 @@ impl<U: Id, G: Id> Engine<U, G> {
         }
         let mut stints: Vec<Stint> = memberships.iter().map(|(_, stint, _)| *stint).collect();
         stints.sort_unstable();
-        if let Some((twice, _)) = stints.iter().zip(stints.iter().skip(1)).find(|(a, b)| a == b)
-            && let Some((user, _, id)) = memberships.iter().rfind(|(_, stint, _)| stint == twice)
-        {
+        let twice = stints.iter().zip(stints.iter().skip(1)).find(|(a, b)| a == b);
+        let of_twice = twice.and_then(|(twice, _)| memberships.iter().rfind(|one| one.1 == *twice));
+        if let Some((user, _, id)) = of_twice {
             return Err(Violation::Stint { group: (*id).clone(), user: user.clone() });
         }
         memberships.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.cmp(&b.1)));

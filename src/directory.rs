@@ -165,10 +165,10 @@ impl<U: Id, G: Id> Directory<U, G> {
         let too_many = (listing.by_stint().len() as u64).saturating_sub(most);
         let too_many = usize::try_from(too_many).unwrap_or(usize::MAX);
         let (stale, seen) = listing.stale(too_many, &self.ended);
-        if listing.seen() != seen.as_ref()
-            && let Some(listing) = self.users.at_mut(&spot)
-        {
-            listing.note_seen(seen);
+        if listing.seen() != seen.as_ref() {
+            if let Some(listing) = self.users.at_mut(&spot) {
+                listing.note_seen(seen);
+            }
         }
         if !stale.is_empty() {
             self.remove_stale(user, &stale);

@@ -11,6 +11,8 @@
     )
 )]
 
+pub mod guide;
+
 mod audience;
 mod authority;
 mod chat;

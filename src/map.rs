@@ -243,9 +243,11 @@ impl<K: Ord + Clone, V: Clone, const LEAF: usize, const FAN: usize> Map<K, V, LE
             Form::Many { root, len } => {
                 let removed = root.remove(spot.steps(), spot.at)?;
                 *len = len.saturating_sub(1);
-                if let Node::Branch(children) = root
-                    && let [only] = &***children
-                {
+                let only = match root {
+                    Node::Branch(children) => children.first().filter(|_| children.len() == 1),
+                    Node::Leaf(_) => None,
+                };
+                if let Some(only) = only {
                     *root = only.node.clone();
                 }
                 if *len <= FEW_AGAIN {

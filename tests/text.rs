@@ -1,6 +1,8 @@
 //! Texts for people: log lines, error messages and `Debug` output.
 
+use std::fmt::{Debug, Display};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -151,9 +153,9 @@ fn debug_output_of_large_types_is_a_summary_except_for_audiences() {
 
 #[test]
 fn names_and_numbers_are_parsed_as_they_are_displayed() {
-    fn assert_named<T: Copy + std::fmt::Debug + PartialEq + std::fmt::Display>(all: &[T])
+    fn assert_named<T>(all: &[T])
     where
-        T: std::str::FromStr<Err = ParseNameError> + serde::Serialize,
+        T: Copy + Debug + Display + PartialEq + FromStr<Err = ParseNameError> + serde::Serialize,
     {
         for one in all {
             assert_eq!(serde_json::to_value(one).unwrap(), one.to_string());

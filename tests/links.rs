@@ -1,0 +1,96 @@
+//! Links in the pages. The README and `docs/` are published with the crate, where a relative link
+//! leads nowhere: they may only link to pages of the crate's documentation, which must exist.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const DOCUMENTATION: &str = "https://docs.rs/disband/latest/disband/";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn pages(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join(folder)).unwrap();
+    let mut pages: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    pages.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    pages.sort();
+    pages
+}
+
+/// The targets of all links and images of a page, outside of code.
+fn links(text: &str) -> Vec<&str> {
+    let prose = text.split("```").step_by(2);
+    let targets = prose.flat_map(|prose| prose.split("](").skip(1));
+    targets.filter_map(|rest| rest.split_once(')').map(|(target, _)| target)).collect()
+}
+
+/// The page of `docs/` that a link to the crate's documentation shows.
+fn page_of(link: &str) -> Option<String> {
+    let name = link.strip_prefix("guide/")?.strip_suffix("index.html")?;
+    Some(if name.is_empty() { "guide".to_owned() } else { name.strip_suffix('/')?.to_owned() })
+}
+
+#[test]
+fn links_of_published_pages_lead_to_pages_of_the_documentation() {
+    let modules = fs::read_to_string(root().join("src/guide.rs")).unwrap();
+    let mut published = pages("docs");
+    published.push(root().join("README.md"));
+    let mut count = 0;
+    for path in &published {
+        let text = fs::read_to_string(path).unwrap();
+        for link in links(&text) {
+            let page = link.strip_prefix(DOCUMENTATION).and_then(page_of);
+            let page = page.unwrap_or_else(|| panic!("{}: {link}", path.display()));
+            let source = format!("../docs/{page}.md");
+            assert!(modules.contains(&source), "{}: {link} is not a module", path.display());
+            assert!(root().join("src").join(&source).exists(), "{}: {link}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count > 5, "{count} links found");
+    // Every page is part of the documentation, and the README leads to the guide.
+    for page in pages("docs") {
+        let name = page.file_name().unwrap().to_str().unwrap();
+        assert!(modules.contains(&format!("../docs/{name}")), "{name} is not a module");
+    }
+}
+
+#[test]
+fn links_of_other_pages_lead_to_files() {
+    let folders = ["", "examples/server", "examples/cluster", "examples/replay", "benches", "fuzz"];
+    for folder in folders.into_iter().filter(|folder| root().join(folder).exists()) {
+        for path in
+            pages(folder).iter().filter(|path| !path.ends_with("README.md") || !folder.is_empty())
+        {
+            let text = fs::read_to_string(path).unwrap();
+            for link in links(&text).into_iter().filter(|link| !link.starts_with("https://")) {
+                let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+                let target = if file.is_empty() { path.clone() } else { path.with_file_name(file) };
+                assert!(target.exists(), "{}: {link}", path.display());
+                if !anchor.is_empty() {
+                    let target = fs::read_to_string(target).unwrap();
+                    let slug = |heading: &str| {
+                        let words = heading.trim_start_matches('#').trim().to_lowercase();
+                        words
+                            .replace(' ', "-")
+                            .replace(|c: char| !c.is_alphanumeric() && c != '-', "")
+                    };
+                    let mut headings =
+                        target.lines().filter(|line| line.starts_with('#')).map(slug);
+                    assert!(
+                        headings.any(|heading| heading == anchor),
+                        "{}: {link}",
+                        path.display()
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_readme_has_at_most_900_words() {
+    let words = fs::read_to_string(root().join("README.md")).unwrap().split_whitespace().count();
+    assert!(words <= 900, "{words}");
+}
