@@ -5,7 +5,7 @@
 //! line `{"at":…,"config":{…}}` changes the configuration. Its answer is `{"config":"set"}`, or
 //! `{"error":"…"}` if the configuration cannot be set.
 //!
-//! `cargo run --release --example replay -- --quiet history.jsonl.gz`
+//! `cargo run --release -p disband-replay -- --quiet history.jsonl.gz`
 //!
 //! A history can be run in parts: `--snapshot-out` writes the engine to a file at the end of a
 //! part, and with `--snapshot-in` the next part starts from this file.
