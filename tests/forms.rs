@@ -7,7 +7,8 @@ use std::fmt::Debug;
 use disband::{
     Absence, Admission, Announce, BatchRefusal, Command, Config, Departure, Engine, Event,
     Farewell, GroupId, GroupOptions, HistoryAccess, Limit, Limits, Operation, Outcome, OwnerExit,
-    Quota, Quotas, Rank, Refusal, Reply, Sanction, Seq, Signal, SignalKey, Stint, Summary, UserId,
+    Page, Quota, Quotas, Rank, Refusal, Reply, Sanction, Seq, Signal, SignalKey, Stint, Summary,
+    UserId,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -325,4 +326,6 @@ fn configuration(forms: &mut Forms) {
     let config: Config = serde_json::from_str(r#"{"quotas":{"leave":"unlimited"}}"#).unwrap();
     let quotas = Quotas { leave: Quota::Unlimited, ..Quotas::default() };
     assert_eq!(config, Config { quotas, ..Config::default() });
+    forms.add(&Page::newest(50));
+    forms.add(&Page::before(Seq(7), 50));
 }
