@@ -32,7 +32,7 @@ const ERRORS: [&str; 17] = [
     "the owner of _ is not a member of it",
     "the stint of _ in _ was never given out, or is used twice",
     "_ remembers too many departures, or two of one user",
-    "an admin of _ is not a member with that stint, or is the owner",
+    "the admins or the staff of _ are wrong",
     "a member of _ is banned, or the order of its bans is wrong",
     "the log of _ is out of order",
     "there is a group _ and a tombstone of it",

@@ -12,12 +12,12 @@ use crate::id::{Id, Stint};
 use crate::map::Map;
 use crate::map::MapIter;
 
-/// The users that a signal is for: the members of a group at that moment, without at most one and
-/// with at most one more. For some signals of a [quiet](crate::Announce::Staff) group it is the owner
-/// and the admins instead of all members.
+/// The users that a signal is for. Usually these are the members at that moment; for some signals of a
+/// [quiet](crate::Announce::Staff) group, the owner and the admins. One of them may be left out (who
+/// acted), and one other user may be included (who was kicked).
 ///
 /// An audience shares the members with the group. So making or cloning one is O(1) for a group of
-/// any size, and clones at most two ids. Later changes of the group do not change it. While an
+/// any size, and clones at most three ids. Later changes of the group do not change it. While an
 /// audience is alive, the next change of the group's members copies O(log n) of them.
 ///
 /// [`Signal`](crate::Signal) and [`Outcome::deliveries`](crate::Outcome::deliveries) have examples.

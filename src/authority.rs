@@ -23,7 +23,7 @@ impl<U: Id, G: Id> State<U, G> {
         now: Timestamp,
     ) -> CommandResult<Stint, U, G> {
         let (at, kicked_from, acting) = self.acting(&by, &group, Rank::Admin, now)?;
-        let target = outranked(kicked_from, &by, acting, &user)?;
+        let target = target_of_lower_rank(kicked_from, &by, acting, &user)?;
         let target = target.map_err(Refusal::TargetNotMember)?;
 
         let signal = self.expel(&at, by, group, user, &target, now)?;
@@ -39,7 +39,7 @@ impl<U: Id, G: Id> State<U, G> {
         now: Timestamp,
     ) -> CommandResult<Option<Stint>, U, G> {
         let (at, banned_from, acting) = self.acting(&by, &group, Rank::Admin, now)?;
-        let target = outranked(banned_from, &by, acting, &user)?.ok();
+        let target = target_of_lower_rank(banned_from, &by, acting, &user)?.ok();
         let ban = sanction(&by, until, now)?;
         self.room_for_sanction(Limit::BansPerGroup, banned_from.all_bans(), &user, now)?;
 
@@ -77,7 +77,7 @@ impl<U: Id, G: Id> State<U, G> {
         now: Timestamp,
     ) -> CommandResult<(), U, G> {
         let (at, muted_in, acting) = self.acting(&by, &group, Rank::Admin, now)?;
-        let target = outranked(muted_in, &by, acting, &user)?;
+        let target = target_of_lower_rank(muted_in, &by, acting, &user)?;
         let mute = sanction(&by, until, now)?;
         self.room_for_sanction(Limit::MutesPerGroup, muted_in.all_mutes(), &user, now)?;
 
@@ -95,7 +95,7 @@ impl<U: Id, G: Id> State<U, G> {
         now: Timestamp,
     ) -> CommandResult<(), U, G> {
         let (at, muted_in, acting) = self.acting(&by, &group, Rank::Admin, now)?;
-        let target = outranked(muted_in, &by, acting, &user)?;
+        let target = target_of_lower_rank(muted_in, &by, acting, &user)?;
         if muted_in.mute(&user, now).is_none() {
             return Err(Refusal::NotMuted);
         }
@@ -115,7 +115,7 @@ impl<U: Id, G: Id> State<U, G> {
         now: Timestamp,
     ) -> CommandResult<(), U, G> {
         let (at, ranked, acting) = self.acting(&by, &group, Rank::Owner, now)?;
-        let target = outranked(ranked, &by, acting, &user)?;
+        let target = target_of_lower_rank(ranked, &by, acting, &user)?;
         if rank >= Rank::Owner {
             // There is one owner; only `transfer` changes who it is.
             return Err(Refusal::Outranked);
@@ -211,7 +211,7 @@ fn sanction<U: Id, G>(
 
 /// The user acted upon: the member, or why they are not a member. Refuses (403) if they are `by`, or
 /// have the same or a higher rank.
-fn outranked<U: Id, G>(
+fn target_of_lower_rank<U: Id, G>(
     group: &Group<U>,
     by: &U,
     acting: Member,

@@ -267,7 +267,7 @@ impl<U, G> Command<U, G> {
     }
 }
 
-/// One line for a log. Of messages and notes it has the length only.
+/// One line for a log. Of messages and notes it has the length only, and it leaves out options.
 impl<U: fmt::Display, G: fmt::Display> fmt::Display for Command<U, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} by={}", self.operation(), self.actor())?;

@@ -4,7 +4,7 @@ use std::num::ParseIntError;
 
 /// The text is not a canonical decimal number: digits alone, no leading zero, below 2^64.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
-#[error("expected a number below 2^64 in plain decimal digits")]
+#[error("expected a number below 2^64 in decimal digits, without a sign or leading zeros")]
 pub struct ParseNumberError(());
 
 impl From<ParseIntError> for ParseNumberError {

@@ -2,7 +2,8 @@
 //!
 //! The index is derived from the groups. An entry is *stale* if its group was dissolved. Readers skip
 //! stale entries. The *sweep* removes them: a cursor moves over all entries, round after round, and
-//! each command pays for a few *looks* (entries that the cursor visits).
+//! each command that is not refused as too fast pays for a few *looks* (entries that the cursor
+//! visits).
 //!
 //! # How many entries can be stale
 //!
@@ -37,8 +38,8 @@ const RUN: u32 = 96;
 pub(crate) enum Share {
     /// The command may add an entry.
     MayJoin,
-    /// The command may dissolve a group. To keep it fast, it runs the sweep only if more than one run
-    /// is owed.
+    /// The command may dissolve a group. To keep it fast, it does a run of the sweep only if at least
+    /// two runs are owed.
     MayEnd,
     Neither,
 }
@@ -84,7 +85,7 @@ impl<U: Id, G: Id> Directory<U, G> {
         }
     }
 
-    /// Builds the index of memberships in ascending order of users and stints. O(n).
+    /// Builds the index of memberships in ascending order of users and stints. O(n log n).
     pub(crate) fn from_ascending(memberships: &[(U, Stint, G)]) -> Self {
         let of_user = |memberships: &[(U, Stint, G)]| {
             let (user, ..) = memberships.first()?;
@@ -122,7 +123,8 @@ impl<U: Id, G: Id> Directory<U, G> {
         self.stale = self.stale.saturating_sub(removed);
     }
 
-    /// Removes an entry. O(log users).
+    /// Removes a live entry. O(log users). [`remove_stale`](Self::remove_stale) removes stale ones, and
+    /// counts them.
     pub(crate) fn remove(&mut self, user: &U, stint: Stint) {
         let Ok(spot) = self.find(user) else { return };
         let Some(listing) = self.users.at(&spot) else { return };
@@ -191,8 +193,7 @@ impl<U: Id, G: Id> Directory<U, G> {
         self.stale = self.stale.saturating_sub(removed);
     }
 
-    /// The part of the sweep that a command does, and of removing endings that have no stale entries
-    /// any more.
+    /// Does a command's part of the sweep, and removes up to two endings without stale entries.
     pub(crate) fn tidy(&mut self, share: Share) {
         if share != Share::MayEnd {
             self.ended.forget(self.swept);
@@ -396,7 +397,7 @@ mod tests {
         assert!(directory.users.iter().all(|(_, listing)| listing.is_sound(&directory.ended)));
     }
 
-    /// Otherwise each join of a user at the limit would search all of their entries again.
+    /// If endings were searched again, each join of a user at the limit would search all of them.
     #[test]
     fn endings_are_searched_once_even_if_there_are_more_than_groups() {
         let mut directory = Directory::new();

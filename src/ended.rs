@@ -1,9 +1,10 @@
 //! Which groups were dissolved recently.
 //!
-//! A dissolution leaves its members' entries in the index, since removing them would cost O(members).
-//! Such an entry is *stale*. An *ending* is the record of a dissolution, which tells stale entries
-//! from live ones. It is kept until a whole round of the sweep began and ended after it. By then all
-//! its stale entries are removed.
+//! A dissolution leaves the entries of its members in the index from users to groups, since removing
+//! them would cost O(members). Such an entry is *stale*. Later commands remove stale entries: the
+//! *sweep* checks all entries, one *round* after another. An *ending* is the record of a dissolution,
+//! which tells stale entries from live ones. It is removed after a whole round of the sweep that
+//! began after the dissolution.
 
 use crate::id::{Id, Stint};
 use crate::timed::{Due, Timed};

@@ -51,13 +51,14 @@ use crate::time::Timestamp;
 /// both are alive, a command copies the few nodes on the path to what it changes.
 ///
 /// # Equality
-/// Two engines are equal if every future command has the same result in both: they have the same
-/// configuration, groups, tombstones, rate cells and counters. Stale index entries, which the sweep
-/// has not removed yet, do not count.
+/// Two engines are equal if they have the same configuration, groups, tombstones (records of
+/// dissolved groups), rate cells and counters. Equal engines give the same result for every future
+/// command. The index from users to groups is derived from the groups and is not compared.
 ///
 /// # Costs
-/// n is the number of members of the group, or of entries in its log. N is the number of all
-/// memberships and rate cells in the engine. Costs count comparisons of ids.
+/// n is the number of members of the group, or of entries in its log. N is the number of memberships,
+/// rate cells, bans, mutes and remembered dissolved groups in the engine. Costs count comparisons of
+/// ids.
 #[derive(Clone)]
 pub struct Engine<U: Id = UserId, G: Id = GroupId> {
     state: State<U, G>,
@@ -94,7 +95,8 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.create_with(owner, group, GroupOptions::default(), now)
     }
 
-    /// Creates a group. `owner` is its first member. Returns their stint. O(log N).
+    /// Creates a group. `owner` is its first member. Returns the [`Stint`] of `owner`: the number of
+    /// this membership. O(log N).
     /// [`add`](Self::add) has an example.
     ///
     /// Signals: none.
@@ -116,7 +118,7 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.create(owner, group, options, now)
     }
 
-    /// Makes `user` a member. Returns their stint. O(log N).
+    /// Makes `user` a member. Returns the [`Stint`] of `user`: the number of this membership. O(log N).
     ///
     /// Signals: `MemberJoin` from `user`, to the other members; in a
     /// [quiet](crate::Announce::Staff) group, to the owner and the admins.
@@ -315,7 +317,8 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.kick(by, group, user, now)
     }
 
-    /// Appends a message to the log, and drops up to four entries past the group's retention.
+    /// Appends a message to the log. Drops up to four entries past their *retention*: those that
+    /// [`keep_entries`](crate::GroupOptions::keep_entries) or `keep_ms` no longer keeps.
     /// Returns the number of its entry. The time of the entry is the later of `now` and the time of
     /// the entry before it. An empty message is allowed. O(log N + log² n).
     ///
@@ -586,8 +589,8 @@ impl<U: Id, G: Id> Engine<U, G> {
     }
 
     /// Forbids `user` to join or to be added until `until`, or until the ban is lifted. If they are a
-    /// member, they are kicked. It replaces an earlier ban of `user`. Returns the stint that ended, if
-    /// they were a member. O(log N).
+    /// member, they are kicked. It replaces an earlier ban of `user`. Up to two bans that ended are
+    /// removed. Returns the stint that ended, if they were a member. O(log N).
     ///
     /// Signals: if `user` was a member, `MemberKick` as for [`kick`](Self::kick).
     ///
@@ -630,7 +633,8 @@ impl<U: Id, G: Id> Engine<U, G> {
         self.state.ban(by, group, user, until, now)
     }
 
-    /// Lifts a ban. Any admin may lift any ban. O(log N). [`ban`](Self::ban) has an example.
+    /// Lifts a ban. Any admin may lift any ban. Up to two bans that ended are removed. O(log N).
+    /// [`ban`](Self::ban) has an example.
     ///
     /// Signals: none.
     ///
@@ -658,8 +662,8 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// - 429 [`TooFast`](Refusal::TooFast)
     /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
     /// - 400 [`NotMember`](Refusal::NotMember), of `by`
-    /// - 403 [`NotAdmin`](Refusal::NotAdmin); [`Outranked`](Refusal::Outranked) if `user` is of no
-    ///   lower rank, or is `by`
+    /// - 403 [`NotAdmin`](Refusal::NotAdmin); [`Outranked`](Refusal::Outranked) if `user` has the same
+    ///   or a higher rank, or is `by`
     /// - 409 [`AlreadyExpired`](Refusal::AlreadyExpired) if `until` is not after `now`
     /// - 413 [`OverLimit`](Refusal::OverLimit): mutes per group
     ///
@@ -702,8 +706,8 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// - 429 [`TooFast`](Refusal::TooFast)
     /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
     /// - 400 [`NotMember`](Refusal::NotMember), of `by`
-    /// - 403 [`NotAdmin`](Refusal::NotAdmin); [`Outranked`](Refusal::Outranked) if `user` is of no
-    ///   lower rank, or is `by`
+    /// - 403 [`NotAdmin`](Refusal::NotAdmin); [`Outranked`](Refusal::Outranked) if `user` has the same
+    ///   or a higher rank, or is `by`
     /// - 409 [`NotMuted`](Refusal::NotMuted)
     pub fn unmute(&mut self, by: U, group: G, user: U, now: Timestamp) -> CommandResult<(), U, G> {
         self.charge(Operation::Unmute, &by, Some(&group), now)?;
@@ -774,7 +778,8 @@ impl<U: Id, G: Id> Engine<U, G> {
 
     /// Carries out all of the commands or none of them. Returns the reply to each, and the signals of
     /// all. Rate limits do not apply, because a batch comes from the host, not from a user. So it also
-    /// serves to import groups. It costs what its commands cost; undoing them is O(1).
+    /// serves to import groups. The batch works on a clone: each command also copies the path to what it
+    /// changes, as while a snapshot is alive. Undoing a batch is O(1).
     ///
     /// # Errors
     /// The refusal of the first command that is refused, and its place in the batch. The engine is
@@ -820,7 +825,8 @@ impl<U: Id, G: Id> Engine<U, G> {
     }
 
     /// The result that [`apply`](Self::apply) would have; it changes nothing. O(1) more than the
-    /// command, which works on a clone and so copies the path to what it changes.
+    /// command, which works on a clone and so copies the path to what it changes. Do not deliver the
+    /// signals: later signals get the same keys.
     ///
     /// # Errors
     /// Those of the command's method.
@@ -834,7 +840,7 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// engine.create(alice, group, now)?.ignore_signals();
     /// engine.join(bob, group, now)?.ignore_signals();
     ///
-    /// // How many users would lose their membership if Alice left?
+    /// // How many other users would lose their membership if Alice left?
     /// let leave = Command::Leave { user: alice, group, stint: None };
     /// let preview = engine.preview(leave, now)?;
     /// assert_eq!(preview.signals[0].audience.len(), 1);
@@ -949,7 +955,8 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// Replaces the whole configuration. This comes from the host, not from a user, so it has no rate
     /// limit, no time and no signal. Replicas must do it at the same place in their order of commands.
     ///
-    /// - What exists stays, also above a limit that was lowered. It only cannot grow.
+    /// - What exists stays, also above a limit that was lowered, but it cannot grow.
+    /// - [`Config::tombstone_ms`] also applies to groups that are dissolved already.
     /// - If [`Config::departures`] was lowered, each group shortens its list at its next departure.
     /// - If the quota of an operation changed, all users have its full allowance again. Its rate cells
     ///   are returned, so that the caller can free them elsewhere.
@@ -961,7 +968,7 @@ impl<U: Id, G: Id> Engine<U, G> {
     ///
     /// # Examples
     /// ```
-    /// use disband::{Config, Engine, GroupId, Limits, Refusal, Timestamp, UserId};
+    /// use disband::{Config, Engine, GroupId, Limits, Quota, Quotas, Timestamp, UserId};
     ///
     /// let mut engine = Engine::default();
     /// let (alice, group, now) = (UserId(1), GroupId(7), Timestamp(1_000));
@@ -971,6 +978,10 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// let forgotten = engine.set_config(Config { limits, ..*engine.config() })?;
     /// assert_eq!((forgotten.is_empty(), forgotten.len()), (true, 0), "no quota has changed");
     /// assert_eq!(engine.post(alice, group, "long", now).unwrap_err().code(), 413);
+    ///
+    /// // Everybody may create groups without a limit now. Alice's rate cell is returned.
+    /// let quotas = Quotas { create: Quota::Unlimited, ..engine.config().quotas };
+    /// assert_eq!(engine.set_config(Config { quotas, ..*engine.config() })?.len(), 1);
     ///
     /// assert!(engine.set_config(Config { instance: 5, ..*engine.config() }).is_err());
     /// # Ok::<(), disband::ConfigError>(())
@@ -989,8 +1000,9 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// the group's retention and, unless its [`HistoryAccess`](crate::HistoryAccess) is `Full`, posted
     /// since `reader` joined.
     ///
-    /// O(log n), and O(log² n) if the page reaches back to the first entry that `reader` may read. Each
-    /// step of the iterator is O(1), and O(log n) once per 32 entries. Reads have no rate limit.
+    /// O(log N). O(log N + log² n) if the page reaches back to when `reader` joined, or if the log still
+    /// holds entries past [`keep_ms`](crate::GroupOptions::keep_ms). Each step of the iterator is O(1),
+    /// and O(log n) once per 32 entries. Reads have no rate limit.
     ///
     /// # Errors
     /// - 404 [`NoSuchGroup`](Refusal::NoSuchGroup), [`Dissolved`](Refusal::Dissolved)
@@ -1045,8 +1057,9 @@ impl<U: Id, G: Id> Engine<U, G> {
         Groups(self.state.groups.iter())
     }
 
-    /// The groups that `user` is a member of, with their stint in each, in the order of joining. It is
-    /// always exact. O(log N) for each index entry of the user, including stale ones.
+    /// The groups that `user` is a member of, with their stint in each, in the order of joining. It
+    /// never returns a dissolved group. O(log N) for each entry of the user in the index from users to
+    /// groups, including entries of dissolved groups that are not removed yet.
     ///
     /// # Examples
     /// ```
@@ -1121,10 +1134,10 @@ impl<U: Id, G: Id> Engine<U, G> {
         }
     }
 
-    /// Looks at up to `budget` index entries and removes those of dissolved groups. Every command
-    /// does a part of this, so it is optional: a host can use it when idle. It changes nothing that a
-    /// host can see except [`Stats::unswept`]. O(budget · log N), and O(1) if there is nothing to
-    /// remove.
+    /// Removes entries of dissolved groups from the index from users to groups. It checks up to
+    /// `budget` entries. Every command that is not refused as too fast does a part of this, so it is
+    /// optional: a host can use it when idle. It changes nothing that a host can see except
+    /// [`Stats::unswept`]. O(budget · log N), and O(1) if there is nothing to remove.
     ///
     /// # Examples
     /// ```

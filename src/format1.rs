@@ -1,8 +1,7 @@
 //! The types of snapshot format 1 that differ from the present format.
 //!
-//! They are needed for encodings without field names, such as postcard, which store the fields of the
-//! time in their order. Encodings with names do not need them: fields that format 1 lacks have a
-//! default.
+//! Encodings without field names, such as postcard, need the exact list of fields that format 1 had.
+//! Encodings with names do not need these types: fields that format 1 lacks have a default.
 
 use std::sync::Arc;
 

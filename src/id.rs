@@ -11,9 +11,9 @@ use crate::decimal::{self, decimal};
 /// A type that identifies users or groups. Every type that is `Clone + Ord + Debug` implements it:
 /// `u64`, `Uuid`, `Arc<str>`, `String`.
 ///
-/// A command compares ids O(log n) times and clones a few of them. Where it copies an array of a
-/// small or shared map, it clones up to 62 more. So comparing and cloning should be cheap: prefer
-/// `Arc<str>` to `String`.
+/// A command compares ids O(log N) times and clones some tens of them. While a clone of the engine is
+/// alive, it can clone more than a thousand, because it copies arrays of up to 62 ids. So comparing
+/// and cloning should be cheap: prefer `Arc<str>` to `String`.
 ///
 /// `Ord` must be a total order that never changes. Two ids that compare equal must be the same in
 /// every other way too: with an order that ignores case, replicas could keep different spellings.

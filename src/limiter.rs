@@ -2,9 +2,10 @@
 //!
 //! A *cell* is the state of one rate limit. It is one number: the time at which its allowance is full
 //! again, multiplied by the quota's `cells` so that nothing is rounded. With `n` commands every `p`
-//! milliseconds and a burst of `b`, one command costs `p`, and an allowance holds `b·p`. That is its
-//! *window*, and it refills in `b·p / n` milliseconds. `n` and `b` are below 2^32, `p` and times are
-//! below 2^64, so no sum here reaches 2^99, and the saturating operations never saturate.
+//! milliseconds and a burst of `b`, one command costs `p`, and an allowance holds `b·p`. It refills in
+//! `b·p / n` milliseconds, its *window*; the function `window` returns it multiplied by `n`. `n` and
+//! `b` are below 2^32, `p` and times are below 2^64, so no sum here reaches 2^99, and the saturating
+//! operations never saturate.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +23,8 @@ use crate::tree::Spot;
 const EVICTIONS: usize = 2;
 
 /// The key of a cell: one user, one operation, one group. Groups that do not exist share the cell
-/// `None`, so that invented ids cannot fill the memory.
+/// `None`, so that invented ids cannot fill the memory. `leave_all` has no group, so its cell is
+/// `None` too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CellKey<U, G> {
@@ -52,9 +54,9 @@ impl Rate {
         let (at, window) = (self.scaled(now), self.window());
         let owed = match cell.unwrap_or(at).saturating_sub(at) {
             // A charge sets a cell at most one window ahead of its time. If a cell is more than two
-            // windows ahead, the clock went back by more than one window since. Then the cell counts
-            // as full; otherwise the user would be refused until the clock has caught up. So the
-            // longest wait that a clock can cause is one window and the usual `p / n`.
+            // windows ahead, the clock went back by more than one window since. Then the allowance
+            // counts as full; otherwise the user would be refused until the clock has caught up. So
+            // the longest wait that a clock can cause is one window and the usual `p / n`.
             owed if owed > window.saturating_mul(2) => 0,
             owed => owed,
         };
@@ -104,7 +106,7 @@ impl<K> Due<K> for Cell {
 
 /// Why a cell in a snapshot is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Misfit {
+pub(crate) enum InvalidCell {
     /// Its operation has no limit.
     Unlimited,
     /// No time could have led to it, and it would never expire.
@@ -149,16 +151,16 @@ impl<U: Id, G: Id> Limiter<U, G> {
     pub(crate) fn from_ascending(
         cells: Vec<(CellKey<U, G>, Cell)>,
         quotas: &Quotas,
-    ) -> Result<Self, Misfit> {
+    ) -> Result<Self, InvalidCell> {
         let mut limiter = Limiter::new();
         let mut cells = cells.into_iter().peekable();
         while let Some((CellKey { operation, .. }, _)) = cells.peek() {
             let operation = *operation;
-            let rate = quotas.of(operation).rate().ok_or(Misfit::Unlimited)?;
+            let rate = quotas.of(operation).rate().ok_or(InvalidCell::Unlimited)?;
             let mut of = Vec::new();
             while let Some((key, cell)) = cells.next_if(|(key, _)| key.operation == operation) {
                 if cell.0 > rate.latest() {
-                    return Err(Misfit::Unreachable);
+                    return Err(InvalidCell::Unreachable);
                 }
                 of.push(((key.user, key.group), cell));
             }
@@ -318,7 +320,8 @@ mod tests {
     #[test]
     fn two_cells_are_evicted_in_order_of_expiry_across_operations() {
         let (join, leave, post) = (Operation::Join, Operation::Leave, Operation::Post);
-        // The window of a join or a leave is 6 s, that of a post 5 s: all but the first expire at 11 s.
+        // The window of a join or a leave is 6 s, that of a post 5 s. The cell of user 4 expires at
+        // 10 s, all others at 11 s.
         let cells = [(2, join, 5_000), (4, join, 4_000), (1, leave, 5_000), (3, post, 6_000)];
         let mut limiter = limiter(&cells);
         let mut left = || {
@@ -339,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_more_than_two_windows_ahead_counts_as_full() {
+    fn a_cell_more_than_two_windows_ahead_gives_a_full_allowance() {
         let quotas = Quotas::default();
         let rate = quotas.of(Operation::Join).rate().unwrap();
         let ahead = rate.scaled(Timestamp(1_000)) + 2 * rate.window();

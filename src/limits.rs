@@ -8,7 +8,8 @@ use crate::name::named;
 ///
 /// A limit on a number refuses growth only. [`Engine::set_config`](crate::Engine::set_config) can
 /// lower a limit below what exists: then what exists stays, and commands that do not add to it are
-/// allowed. A message or a note is always measured whole.
+/// allowed. `message_bytes` and `note_bytes` apply to the whole new text, also if an edit makes a
+/// message shorter.
 ///
 /// Everything else is bounded through these limits and the rate limits:
 /// - the number of groups, by the number of users and `groups_per_user`;
@@ -39,7 +40,8 @@ pub struct Limits {
     pub groups_per_user: Option<u64>,
     /// Bytes of one message. Default 65,536.
     pub message_bytes: Option<u64>,
-    /// Live entries in the log of one group. Default 100,000,000. See also
+    /// Entries in the log of one group, without those past their retention. Default 100,000,000. See
+    /// also
     /// [`GroupOptions::keep_entries`](crate::GroupOptions), which makes room instead of refusing.
     pub entries_per_group: Option<u64>,
     /// Bans in one group. Default 100,000.

@@ -6,7 +6,7 @@ use crate::ended::{Ended, Turn};
 use crate::id::{Id, Stint};
 use crate::map::Map;
 
-/// The most entries that are kept in one map only.
+/// A listing with more entries than this is also ordered by group.
 const FEW: usize = 64;
 
 /// The groups of a user by stint, including stale entries (of groups that ended).

@@ -1,6 +1,7 @@
 //! The log of a group: its chat history.
 //!
-//! Entries are stored in blocks of [`BLOCK`]; the last block is open. Measured with user ids of 8
+//! Entries are stored in blocks of [`BLOCK`]. New entries go into the last block, which is *open*; the
+//! others are *closed* and full. Measured with user ids of 8
 //! bytes and without the texts, a log of one entry takes 192 bytes, and a log of a million 51 bytes an
 //! entry.
 
@@ -124,7 +125,7 @@ impl<U: Clone> Log<U> {
         }
     }
 
-    /// Builds a log of these entries. `first` is the number of the first one. O(n).
+    /// Builds a log of these entries. `first` is the number of the first one. O(n log² n).
     pub(crate) fn restore(first: Seq, last_at: Timestamp, entries: Vec<Entry<U>>) -> Self {
         let mut log = Log { first: first.0, last_at, open_from: first.0, ..Log::new() };
         for entry in entries {
@@ -134,7 +135,7 @@ impl<U: Clone> Log<U> {
     }
 
     /// Appends a message, and returns its number and its time: the later of `now` and the time of the
-    /// entry before it. O(log n).
+    /// entry before it. O(1), and O(log² n) once per 32 entries.
     pub(crate) fn append(
         &mut self,
         author: U,
@@ -290,7 +291,7 @@ impl<U: Clone> Log<U> {
         self.block(seq).and_then(|block| entry_in(block, seq))
     }
 
-    /// The same, to change it.
+    /// The entry `seq`, to change it.
     fn get_mut(&mut self, seq: u64) -> Option<&mut Entry<U>> {
         if seq >= self.open_from {
             let at = usize::try_from(seq.checked_sub(self.open_from)?).ok()?;
@@ -302,8 +303,9 @@ impl<U: Clone> Log<U> {
         Arc::make_mut(self.blocks.at_mut(&spot)?).get_mut(at)
     }
 
-    /// The first number in `range` whose entry satisfies `wanted`, if all later entries satisfy it too.
-    /// O(log n) if that is the first one, else O(log² n).
+    /// The first number in `range` whose entry satisfies `wanted`, or the end of the range. All entries
+    /// after the first such entry must satisfy it too. O(log n) if that is the first one, else
+    /// O(log² n).
     fn first_where(&self, range: Range<u64>, wanted: impl Fn(&Entry<U>) -> bool) -> u64 {
         let Range { mut start, mut end } = range;
         let mut probe = start;
@@ -416,7 +418,8 @@ impl Page {
     }
 }
 
-/// The entries of a page with their numbers, newest first. It borrows only the engine.
+/// The entries of a page with their numbers, newest first. It borrows the engine or the dissolved
+/// group, but not the reader or the page.
 ///
 /// A step is O(1), and O(log n) once per 32 entries.
 pub struct History<'a, U> {

@@ -3,7 +3,8 @@
 //! A [`Map`] is ordered, and cloning it is O(1). The clone shares all entries with the original. A
 //! later change of one of them copies only the path to the entry that changes. A single entry is
 //! stored in the map itself, without an allocation. Up to [`FEW`] entries are one array of exactly
-//! their size. More are a B+ tree ([`tree`](crate::tree)).
+//! their size. A map that grows further becomes a B+ tree ([`tree`](crate::tree)), and an array again
+//! when it shrinks to [`FEW_AGAIN`].
 //!
 //! Reading never copies. `at_mut` copies whatever a clone shares on the path, even if the caller then
 //! changes nothing. So callers read first, and call it only for an actual change.
@@ -35,8 +36,8 @@ pub(crate) type MapWalk<'a, K, V> = Walk<'a, K, V, USUAL_LEAF, USUAL_FAN, false>
 ///
 /// A leaf has at most `LEAF` entries and a branch at most `FAN` children. While a clone is alive, a
 /// change copies one leaf and one branch of each level, and increments the reference count of each
-/// child of those branches, which can be anywhere in memory. An array of up to `FEW` entries is
-/// always copied.
+/// child of those branches, which can be anywhere in memory. Adding to or removing from an array
+/// always copies it; changing a value in it copies it only while a clone shares it.
 #[derive(Clone)]
 pub(crate) struct Map<K, V, const LEAF: usize = USUAL_LEAF, const FAN: usize = USUAL_FAN>(
     Form<K, V, LEAF, FAN>,

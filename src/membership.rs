@@ -137,7 +137,7 @@ impl<U: Id, G: Id> State<U, G> {
         self.end_group(&at, group, owner, farewell, now)
     }
 
-    /// Ends a membership, and what [`exit`] decided for the group.
+    /// Ends a membership, and carries out what [`exit`] decided for the group.
     fn depart(
         &mut self,
         at: &Spot,
@@ -187,7 +187,7 @@ impl<U: Id, G: Id> State<U, G> {
         };
         let kick = ended.version().saturating_add(1);
         let purge = kick.saturating_add(1);
-        self.tombstones.raise(group.clone(), Tombstone::new(by.clone(), now, farewell.clone()));
+        self.tombstones.add(group.clone(), Tombstone::new(by.clone(), now, farewell.clone()));
         self.entries = self.entries.saturating_sub(ended.log_len());
         self.message_bytes = self.message_bytes.saturating_sub(ended.log().bytes());
         // A later group with this id starts at its owner's stint, which is past all versions here.
@@ -206,8 +206,7 @@ impl<U: Id, G: Id> State<U, G> {
         Ok(Outcome { value: Dissolved::new(ended), signals })
     }
 
-    /// Ends a membership. Returns the version of its signal, and which of the remaining members are
-    /// its audience.
+    /// Ends a membership. Returns the version and the audience of the signal about it.
     pub(crate) fn end_stint(
         &mut self,
         at: &Spot,
@@ -218,7 +217,7 @@ impl<U: Id, G: Id> State<U, G> {
         self.directory.remove(&past.user, member.stint);
         let parted = self.group_mut(at)?;
         parted.remove(member, past, kept);
-        Ok(parted.announce_move(member.rank))
+        Ok(parted.announce_join_or_leave(member.rank))
     }
 
     /// Makes `user` a member, at their spots in the group and in the index. `by` is the member who adds
@@ -236,7 +235,7 @@ impl<U: Id, G: Id> State<U, G> {
         let joined = self.group_mut(at)?;
         joined.admit(&place, user.clone(), stint, now);
         let is_quiet = joined.is_quiet_about(Rank::Member);
-        let (version, audience) = joined.announce_move(Rank::Member);
+        let (version, audience) = joined.announce_join_or_leave(Rank::Member);
 
         let (by, rank) = by.unzip();
         let actor = by.clone().unwrap_or_else(|| user.clone());
@@ -285,7 +284,8 @@ impl<U: Id, G: Id> State<U, G> {
     }
 }
 
-/// What happens to a group when a member leaves who cannot be refused. O(log n).
+/// What happens to the group if `member` leaves. `OwnerExit::Refuse` counts as `Succeed` here: `leave`
+/// refuses before it calls this, and `leave_all` cannot be refused. O(log n).
 fn exit<U: Id>(group: &Group<U>, member: &Member) -> Exit<U> {
     if member.rank < Rank::Owner {
         return Exit::Leave;

@@ -25,15 +25,16 @@ impl ParseNameError {
     }
 }
 
-/// `ALL`, `name`, `Display` and `FromStr` for an enum without data. The names are those that serde
-/// reads and writes.
+/// `ALL`, `name`, `Display` and `FromStr` for an enum without data. If the enum has serde, its names
+/// must be the same.
 macro_rules! named {
     ($type:ident { $($variant:ident => $name:literal),+ $(,)? }) => {
         impl $type {
-            /// Every variant, in ascending order.
+            /// Every variant, in the order of declaration.
             pub const ALL: &'static [$type] = &[$($type::$variant),+];
 
-            /// The name, as JSON has it. [`Rank`](crate::Rank) has an example of its use.
+            /// The name in text, and in JSON if the type is serialised. [`Rank`](crate::Rank) has an
+            /// example.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {

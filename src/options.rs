@@ -8,7 +8,7 @@ use crate::rank::Rank;
 /// In JSON, an option that is left out has its default.
 ///
 /// # Examples
-/// A private group whose log keeps 10,000 messages, and which outlives its owner's leaving:
+/// A private group that keeps 10,000 messages and continues with an admin when its owner leaves:
 /// ```
 /// use disband::{Admission, GroupOptions, OwnerExit};
 ///
@@ -31,7 +31,7 @@ pub struct GroupOptions {
     /// `None`, the default, keeps all; 0 keeps none.
     pub keep_entries: Option<u64>,
     /// For how many milliseconds the log keeps an entry. `None`, the default, is for ever; 0 keeps
-    /// none.
+    /// none. A time before the post counts as within this period.
     pub keep_ms: Option<u64>,
     /// Who may join.
     pub admission: Admission,
@@ -68,6 +68,7 @@ pub enum OwnerExit {
     #[default]
     Dissolve,
     /// The owner cannot leave. They must transfer the group or dissolve it.
+    /// [`leave_all`](crate::Engine::leave_all) is not refused: it acts as with `Succeed`.
     Refuse,
     /// The admin with the longest unbroken membership becomes the owner. If there is no admin, the
     /// group is dissolved.
@@ -79,7 +80,8 @@ pub enum OwnerExit {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum HistoryAccess {
-    /// Entries posted since they joined. Who leaves and comes back reads from the last joining.
+    /// Entries posted since the member joined. A member who left and came back reads only entries since
+    /// they last joined.
     #[default]
     FromJoin,
     /// The whole log.

@@ -74,7 +74,8 @@ named!(Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rate {
-    /// How many commands the user regains every `per_ms`.
+    /// How many commands the user regains every `per_ms`. "Cell" is the word of the algorithm for a
+    /// command.
     pub cells: NonZeroU32,
     /// The period, in milliseconds.
     pub per_ms: NonZeroU64,
@@ -82,14 +83,15 @@ pub struct Rate {
     pub burst: NonZeroU32,
 }
 
-/// How often one user may repeat one operation in one group: a [`Rate`], or no limit.
+/// How often one user may repeat one operation in one group: a [`Rate`], or no limit. All ids without
+/// a group count as one group, and `leave_all` counts per user.
 ///
 /// # Examples
 /// ```
 /// use disband::{Quota, Quotas};
 /// use std::time::Duration;
 ///
-/// // Five joins at once, and then five more for every minute that passes.
+/// // Five joins at once, and then one every twelve seconds.
 /// let join = Quota::per(5, Duration::from_secs(60))?;
 /// let quotas = Quotas { join, post: Quota::Unlimited, ..Quotas::default() };
 /// assert_ne!(quotas, Quotas::UNLIMITED);
@@ -105,11 +107,11 @@ pub enum Quota {
 }
 
 impl Quota {
-    /// `count` commands at once, and then `count` more for every `period` that passes. The period is
-    /// rounded down to milliseconds. [`Quota`] has an example.
+    /// `count` commands at once; then the allowance refills evenly, by one command every
+    /// `period / count`. The period is rounded down to milliseconds. [`Quota`] has an example.
     ///
     /// # Errors
-    /// [`QuotaError`] if `count` or `period` is zero, or `period` is 2^64 ms or longer.
+    /// [`QuotaError`] if `count` is zero, or `period` is shorter than 1 ms, or 2^64 ms or longer.
     pub const fn per(count: u32, period: Duration) -> Result<Quota, QuotaError> {
         let Some(count) = NonZeroU32::new(count) else {
             return Err(QuotaError::Count);
@@ -128,11 +130,11 @@ impl Quota {
     ///
     /// # Examples
     /// ```
-    /// use disband::Quota;
+    /// use disband::{Quota, Quotas};
     /// use std::num::{NonZeroU32, NonZeroU64};
     ///
     /// let (burst, per_ms) = (NonZeroU32::new(3).unwrap(), NonZeroU64::new(2_000).unwrap());
-    /// assert!(matches!(Quota::new(burst, per_ms), Quota::Limited(_)));
+    /// assert_eq!(Quota::new(burst, per_ms), Quotas::default().join);
     /// ```
     #[must_use]
     pub const fn new(burst: NonZeroU32, per_ms: NonZeroU64) -> Quota {
@@ -208,8 +210,12 @@ impl Quotas {
     /// # Examples
     /// ```
     /// use disband::{Quota, Quotas};
+    /// use std::time::Duration;
     ///
-    /// assert_eq!(Quotas::all(Quota::Unlimited), Quotas::UNLIMITED);
+    /// let ten = Quota::per(10, Duration::from_secs(1))?;
+    /// let quotas = Quotas { post: Quota::Unlimited, ..Quotas::all(ten) };
+    /// assert_eq!((quotas.join, quotas.post), (ten, Quota::Unlimited));
+    /// # Ok::<(), disband::QuotaError>(())
     /// ```
     #[must_use]
     pub const fn all(quota: Quota) -> Quotas {

@@ -18,12 +18,12 @@ use crate::name::named;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Rank {
-    /// May read and post.
+    /// May read, and by default post.
     Member,
-    /// May also add users, and kick, ban and mute members.
+    /// May also kick, ban and mute users of lower rank, erase their messages, and by default add users.
     Admin,
-    /// May also do all of that to admins, set ranks and options, transfer the group and dissolve
-    /// it. Every group has exactly one owner.
+    /// May also act on admins, set ranks and options, transfer the group and dissolve it. Every group
+    /// has exactly one owner.
     Owner,
 }
 

@@ -45,11 +45,13 @@ use crate::time::Timestamp;
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Refusal<U, G = GroupId> {
-    /// 429: the same user repeats the same operation on the same group too fast.
+    /// 429: the user repeats the operation too fast. A user has one allowance for each operation and
+    /// group. All ids without a group share one allowance, so [`create`](crate::Engine::create) has a
+    /// single one for all new groups.
     #[error("too fast: try again at {retry_at}")]
     TooFast {
-        /// From this time on the command is admitted, if until then no other command for the same
-        /// user, group and operation is sent, and the group is neither created nor dissolved.
+        /// From this time on the command is admitted, unless before then another command is charged
+        /// to the same allowance, the group is created or dissolved, or the host changes the quota.
         retry_at: Timestamp,
     },
     /// 404: there is no such group, and none is remembered.
@@ -221,12 +223,13 @@ impl<U, G> Refusal<U, G> {
         }
     }
 
-    /// The refusal to show to strangers, who must not learn whether the group exists or existed:
-    /// `NotMember(NoRecord)` and `Dissolved` become `NoSuchGroup`, all others stay.
+    /// Hides from strangers whether a group exists or existed: `NotMember(NoRecord)` and `Dissolved`
+    /// become `NoSuchGroup`, all other refusals stay.
     ///
-    /// This does not hide the group fully. A group that exists has its own rate limit per user, so a
-    /// stranger can tell it from a missing one by when they are refused as too fast. A host that must
-    /// hide this too limits strangers itself.
+    /// It does not hide the group from a stranger who may send `join` or `create`: `Closed`, `Banned`,
+    /// `GroupExists`, `IdReserved` and a success still show it. So does the rate limit, because a group
+    /// that exists has an allowance of its own. A host that must hide groups does not pass these
+    /// commands on, and limits strangers itself.
     ///
     /// # Examples
     /// ```

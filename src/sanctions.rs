@@ -29,7 +29,7 @@ pub type Ban<U> = Sanction<U>;
 pub type Mute<U> = Sanction<U>;
 
 impl<U> Sanction<U> {
-    /// Whether it is in force at `now`: it ends at `until` itself.
+    /// Whether it is in force at `now`. At the time `until` it is over.
     ///
     /// # Examples
     /// ```
@@ -94,8 +94,8 @@ impl<U: Id> Sanctions<U> {
         self.0.as_ref().map_or(0, |sanctions| sanctions.len())
     }
 
-    /// How many there will be after a sanction on `user` is put: it replaces an older one of `user`,
-    /// or one that ended and will be cleaned. O(log s).
+    /// The most that there can be after a sanction on `user` is put: it replaces an older one of
+    /// `user`, or one that ended and will be cleaned. O(log s).
     pub(crate) fn len_with(&self, user: &U, now: Timestamp) -> usize {
         let Some(sanctions) = &self.0 else { return 1 };
         let replaced = sanctions.get(user).is_some();

@@ -12,8 +12,9 @@ use crate::id::{GroupId, Id, Seq};
 use crate::rank::Rank;
 use crate::time::Timestamp;
 
-/// The key of a signal: 128 bits, the same for all its recipients and never used again. A client can
-/// use it to drop duplicates.
+/// The key of a signal: 128 bits, the same for all its recipients. One engine never uses a key twice,
+/// so a client can use it to drop duplicates. A [`preview`](crate::Engine::preview) and a clone
+/// continue from the same counter, so do not deliver signals of both.
 ///
 /// The upper half is the engine's [instance number](crate::Config::instance), the lower half a
 /// counter. In human-readable formats it is a string of 32 hexadecimal digits.
@@ -106,9 +107,9 @@ pub struct Signal<U: Id, G> {
     pub from: U,
     pub(crate) actor: U,
     /// The group's version. It starts at the owner's first stint. Each signal increases it by one,
-    /// except signals about messages (posted, edited, erased) and signals that only the staff of a
-    /// quiet group gets: those repeat the present version. A client that sees a gap has missed a
-    /// signal. A group that is created again under an old id never repeats a version.
+    /// except signals about messages and, in a quiet group, signals that a plain member joined, left
+    /// or was kicked: those repeat the present version. A client that sees a gap has missed a signal.
+    /// A group that is created again under an old id never repeats a version.
     pub version: u64,
     /// What happened.
     pub event: Event<U, G>,
@@ -147,8 +148,8 @@ impl<U: Id + fmt::Display, G: fmt::Display> fmt::Display for Signal<U, G> {
 pub enum Event<U, G = GroupId> {
     /// `from` joined, or was added by `by`.
     ///
-    /// Audience: the members except `from`, if they joined, or except `by`. In a quiet group: the
-    /// staff except `by`, and `from` if they were added.
+    /// Audience: if `from` joined, the other members; if `from` was added, every member except `by`. In
+    /// a quiet group: the staff except `by`, and `from` if they were added.
     MemberJoin {
         /// Who added them; `None` if they joined.
         by: Option<U>,
@@ -186,8 +187,8 @@ pub enum Event<U, G = GroupId> {
         /// The text, shared with the log.
         message: Arc<str>,
     },
-    /// `from` is the new owner. Audience: every member. After a succession `previous` is not a
-    /// member any more.
+    /// `from` is the new owner. Audience: every member. If the previous owner left and an admin took
+    /// over, `previous` is not a member any more.
     OwnerChange {
         /// The previous owner.
         previous: U,
@@ -197,7 +198,8 @@ pub enum Event<U, G = GroupId> {
         /// The new rank.
         rank: Rank,
     },
-    /// `from` changed the text of their own message. Audience: the other members.
+    /// `from` changed the text of their own message. Audience: the other members, also those who joined
+    /// after the post and may not read the entry in the log.
     MessageEdit {
         /// The number of its entry in the log.
         seq: Seq,

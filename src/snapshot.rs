@@ -21,7 +21,7 @@ use crate::engine::Engine;
 use crate::format1;
 use crate::group::{Group, GroupParts};
 use crate::id::{Id, Stint};
-use crate::limiter::{Cell, CellKey, Limiter, Misfit};
+use crate::limiter::{Cell, CellKey, InvalidCell, Limiter};
 use crate::map::Map;
 use crate::name::named;
 use crate::state::State;
@@ -96,7 +96,7 @@ impl<'de> Deserialize<'de> for Format {
             1 => Ok(Format::One),
             FORMAT => Ok(Format::Two),
             other => Err(de::Error::custom(format_args!(
-                "snapshot format {other} is unknown: this is format {FORMAT}"
+                "snapshot format {other} is unknown: formats 1 and {FORMAT} can be read"
             ))),
         }
     }
@@ -284,9 +284,9 @@ impl<U: Id, G: Id> TryFrom<Snapshot<U, G>> for Engine<U, G> {
         state.directory = Directory::from_ascending(&memberships);
         state.tombstones = Tombstones::from_ascending(snapshot.tombstones);
         let limiter = Limiter::from_ascending(snapshot.cells, &snapshot.config.quotas);
-        let limiter = limiter.map_err(|misfit| match misfit {
-            Misfit::Unlimited => SnapshotError::Unlimited,
-            Misfit::Unreachable => SnapshotError::Unreachable,
+        let limiter = limiter.map_err(|invalid| match invalid {
+            InvalidCell::Unlimited => SnapshotError::Unlimited,
+            InvalidCell::Unreachable => SnapshotError::Unreachable,
         })?;
         let groups = state.groups.iter();
         let counters = groups.flat_map(|(_, group)| [group.version(), group.next_seq().0]);

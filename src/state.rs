@@ -1,8 +1,9 @@
 //! The state of all groups, and the functions that all commands share.
 //!
 //! The commands are in [membership](crate::membership), [authority](crate::authority) and
-//! [chat](crate::chat). Each command is guards in the order of the refusals, then the change, then
-//! the signals. The [engine](crate::engine) applies the rate limits before it calls them.
+//! [chat](crate::chat). Each command first checks whether it is allowed (its *guards*, in the order of
+//! the refusals), then makes the change, then the signals. A *spot* is the position of an entry in a
+//! map, so that a key is searched once. The [engine](crate::engine) applies the rate limits before it calls them.
 
 use std::borrow::Borrow;
 use std::sync::Arc;
@@ -60,7 +61,8 @@ impl<U: Id, G: Id> State<U, G> {
         }
     }
 
-    /// Cleans a bounded amount. Every command does this.
+    /// Cleans up to two expired tombstones and two endings, and does a part of the sweep of the index.
+    /// Every command does this, unless it is refused as too fast.
     pub(crate) fn tidy(&mut self, share: Share, now: Timestamp) {
         self.tombstones.clean(now, self.config.tombstone_ms);
         self.directory.tidy(share);
@@ -167,7 +169,8 @@ pub(crate) fn ranked<U: Id + Borrow<Q>, G, Q: Ord + ?Sized>(
     }
 }
 
-/// Derived data is not compared: it depends on when the sweep ran, and is not replicated.
+/// Does not compare derived data. `entries` and `message_bytes` follow from the groups; `directory`
+/// also depends on when the sweep ran.
 impl<U: Id, G: Id> PartialEq for State<U, G> {
     fn eq(&self, other: &Self) -> bool {
         let State {

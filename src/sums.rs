@@ -2,7 +2,7 @@
 //!
 //! A *node* of level 0 is a number of the sequence. A node of level 1 is the sum of [`FAN`] adjacent
 //! numbers, a node of level 2 is the sum of `FAN` adjacent nodes of level 1, and so on. So a change
-//! updates one node of each level, and a range sum reads a few nodes of each.
+//! updates one node of each level, and a range sum reads fewer than `2 · FAN` nodes of each.
 
 use crate::map::Map;
 

@@ -14,14 +14,15 @@ const FAN: usize = 32;
 /// The entries of a [`Timed`] in ascending order of keys.
 pub(crate) type TimedIter<'a, K, V> = Iter<'a, K, V, LEAF, FAN>;
 
-/// When an entry may be cleaned.
+/// The order in which entries are cleaned.
 pub(crate) trait Due<K> {
     /// What entries are ordered by: a time, or a count.
     type At: Ord + Copy + Debug;
     /// What `due` depends on, apart from the entry.
     type Terms;
 
-    /// When the entry may be cleaned; `None` for never.
+    /// The place of the entry in the order of cleaning: a time or a count. The caller of
+    /// [`clean`](Timed::clean) decides which places are over. `None` if the entry is never cleaned.
     fn due(&self, key: &K, terms: &Self::Terms) -> Option<Self::At>;
 
     /// Reads a part of the value, for [`Map::find_by`]. The default reads nothing. It is worth

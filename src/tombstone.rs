@@ -11,7 +11,8 @@ use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use crate::timed::{Due, Timed, TimedIter};
 
-/// The most tombstones that one command cleans. A command adds at most one, so two keep up.
+/// The most tombstones that one command cleans. Each group was created by a command that cleans two,
+/// so this keeps up, also after a `leave_all` that dissolves many groups.
 const CLEANED: usize = 2;
 
 /// Who dissolved a group, and when.
@@ -95,7 +96,7 @@ impl<U: Id, G: Id> Tombstones<U, G> {
     }
 
     /// Adds the tombstone of a group that was dissolved. O(log t).
-    pub(crate) fn raise(&mut self, group: G, tombstone: Tombstone<U, G>) {
+    pub(crate) fn add(&mut self, group: G, tombstone: Tombstone<U, G>) {
         self.of.put(self.of.find(&group), group, tombstone, &());
     }
 

@@ -50,8 +50,8 @@ impl<K, V, const LEAF: usize, const FAN: usize> Clone for Node<K, V, LEAF, FAN> 
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Spot {
     /// Which child to follow at each level: one byte per level, the root's is the lowest. Sixteen
-    /// levels are enough: a branch has at least `FAN / 4` children, so a deeper tree would not fit
-    /// into memory.
+    /// levels are enough: with the engine's `FAN` of 32, each branch below the root has at least 8
+    /// children, so a deeper tree would not fit into memory.
     steps: u128,
     /// The index in the leaf.
     pub(crate) at: usize,

@@ -133,16 +133,17 @@ impl<T: Display> Serialize for Text<'_, T> {
     }
 }
 
-/// The reply to a request: `ok`, `code` (which is also the HTTP status), `msg`, and `data` if there is
-/// something that a client can use. The [module](self) has an example.
+/// The reply to a request: `ok`, `code` (also the HTTP status), `msg` and `data`. A refusal always has
+/// `data`, which may be empty. A success has it only if there is something to tell. The
+/// [module](self) has an example.
 #[derive(Debug, Clone)]
 pub struct Reply<'a, U, G = GroupId> {
     result: Result<Data, &'a Refusal<U, G>>,
     now: Timestamp,
 }
 
-/// The reply for the result of a command that was carried out at `now`. The [module](self) has an
-/// example.
+/// The reply for the result of a command, carried out or refused. `now` is the command's time. The
+/// [module](self) has an example.
 pub fn reply<T: Answer, U: Id, G>(
     result: &CommandResult<T, U, G>,
     now: Timestamp,
@@ -181,7 +182,7 @@ impl<U: Display, G: Display> Serialize for Reply<'_, U, G> {
             }
             Err(refusal) => {
                 map.serialize_entry("msg", &Text(&format_args!("GRPS_{}", self.code())))?;
-                map.serialize_entry("data", &Remedy { refusal, now: self.now })?;
+                map.serialize_entry("data", &RefusalData { refusal, now: self.now })?;
             }
         }
         map.end()
@@ -310,12 +311,12 @@ impl<U: Id, G: Display> Answer for EngineReply<U, G> {
 }
 
 /// The `data` of a refusal: why, and what the client can do about it.
-struct Remedy<'a, U, G> {
+struct RefusalData<'a, U, G> {
     refusal: &'a Refusal<U, G>,
     now: Timestamp,
 }
 
-impl<U: Display, G: Display> Serialize for Remedy<'_, U, G> {
+impl<U: Display, G: Display> Serialize for RefusalData<'_, U, G> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         if let Some(reason) = reason(self.refusal) {
@@ -374,8 +375,8 @@ impl<U: Display, G: Display> Serialize for Remedy<'_, U, G> {
     }
 }
 
-/// The name of a refusal, to tell apart those with the same code. `NoSuchGroup` has none, because a
-/// masked refusal must not differ from it.
+/// The name of a refusal, to tell apart those with the same code. `TooFast` needs none. `NoSuchGroup`
+/// has none, because the original API replies with empty data.
 const fn reason<U, G>(refusal: &Refusal<U, G>) -> Option<&'static str> {
     Some(match refusal {
         Refusal::TooFast { .. } | Refusal::NoSuchGroup => return None,

@@ -128,7 +128,10 @@ fn the_error_of_a_malformed_id_says_what_was_expected() {
     let error = serde_json::from_str::<UserId>("7").unwrap_err().to_string();
     assert!(error.contains("expected an id as a string of decimal digits"), "{error}");
     let error = "007".parse::<GroupId>().unwrap_err().to_string();
-    assert_eq!(error, "expected a number below 2^64 in plain decimal digits");
+    assert_eq!(
+        error,
+        "expected a number below 2^64 in decimal digits, without a sign or leading zeros"
+    );
 }
 
 /// An audience is the users that a signal is for. It is printed in full.

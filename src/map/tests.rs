@@ -102,7 +102,7 @@ fn assert_behaves<const LEAF: usize, const FAN: usize>(start: u16, runs: &Runs) 
 
 /// 256 random histories, through every form and back.
 #[test]
-fn equals_std_s_map_with_small_nodes() {
+fn equals_btree_map_with_small_nodes() {
     for case in 0..256 {
         let random = &mut Random::new(case);
         let (start, runs) = (random.below(300) as u16, runs(random, 300, 200));
@@ -112,7 +112,7 @@ fn equals_std_s_map_with_small_nodes() {
 }
 
 #[test]
-fn equals_std_s_map_with_nodes_of_the_engine_s_sizes() {
+fn equals_btree_map_with_nodes_of_the_engine_s_sizes() {
     for case in 0..24 {
         let random = &mut Random::new(case);
         let (start, runs) = (random.below(6_000) as u16, runs(random, 12_000, 3_000));
