@@ -182,8 +182,9 @@ impl<U: Id> Departure<U> {
 /// A dissolved group with all that was in it: its members, including the owner, and its log.
 ///
 /// The engine no longer holds any of it. Archive it, or drop it where that delays nobody: freeing a
-/// million members and messages takes many milliseconds. If a clone of the engine still holds the
-/// group, the memory is freed with the last of the two.
+/// million members and messages takes many milliseconds. The audiences of the signals share the
+/// members, and a clone of the engine may still hold the group. The memory is freed when the last of
+/// them is dropped, so drop the signals elsewhere too.
 ///
 /// It is serialised as its [`Summary`].
 ///

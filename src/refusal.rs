@@ -23,8 +23,8 @@ use crate::time::Timestamp;
 /// 7. a conflict (409)
 /// 8. a limit (413)
 ///
-/// Text for people comes from `Display`, which needs ids with `Display`. Times in it are
-/// [`Timestamp`]s, in milliseconds.
+/// `Display` gives a text for logs and developers: times in it are [`Timestamp`]s, in milliseconds, and
+/// ids need `Display`. For users, make a text of your own from the data.
 ///
 /// # Examples
 /// ```

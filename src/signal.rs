@@ -187,8 +187,9 @@ pub enum Event<U, G = GroupId> {
         /// The text, shared with the log.
         message: Arc<str>,
     },
-    /// `from` is the new owner. Audience: every member. If the previous owner left and an admin took
-    /// over, `previous` is not a member any more.
+    /// `from` is the new owner. Audience: every member. After a transfer `previous` is an admin now; no
+    /// `RankChange` says so. If the previous owner left, their `MemberLeave` came before, and
+    /// `previous` is not a member any more.
     OwnerChange {
         /// The previous owner.
         previous: U,
