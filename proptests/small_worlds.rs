@@ -28,7 +28,7 @@ use crate::sight::{
 };
 
 /// The length of the sequences if the variable `SMALL_WORLDS` is not set.
-const LENGTH: usize = 5;
+const LENGTH: usize = 4;
 
 /// How long bans, mutes, tombstones and entries last unless they last for ever, in milliseconds.
 /// [`Step::Wait`] moves the clock on by one term. A tombstone is what is remembered of a dissolved

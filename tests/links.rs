@@ -94,3 +94,42 @@ fn the_readme_has_at_most_900_words() {
     let words = fs::read_to_string(root().join("README.md")).unwrap().split_whitespace().count();
     assert!(words <= 900, "{words}");
 }
+
+/// Each `--example NAME` and `-p PACKAGE` in a page names something that exists.
+#[test]
+fn commands_in_the_pages_name_examples_and_packages_that_exist() {
+    if !root().join("examples/hosts").exists() {
+        return; // The published package has no other packages.
+    }
+    let manifests = ["", "benches", "benches/peers", "proptests", "examples/cluster"];
+    let manifests =
+        manifests.into_iter().chain(["examples/hosts", "examples/replay", "examples/server"]);
+    let manifests: Vec<_> = manifests
+        .map(|folder| fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap())
+        .collect();
+    let mut count = 0;
+    for folder in
+        ["", "docs", "examples/server", "examples/cluster", "examples/replay", "benches/peers"]
+    {
+        for path in pages(folder) {
+            let text = fs::read_to_string(&path).unwrap();
+            let words: Vec<_> = text.split([' ', '\n', '`']).collect();
+            for pair in words.windows(2) {
+                let exists = match pair[0] {
+                    "--example" => {
+                        let file = format!("examples/{}.rs", pair[1]);
+                        root().join(&file).exists() || path.with_file_name(&file).exists()
+                    }
+                    "-p" => {
+                        let name = format!("name = \"{}\"\n", pair[1]);
+                        manifests.iter().any(|manifest| manifest.contains(&name))
+                    }
+                    _ => continue,
+                };
+                assert!(exists, "{}: {} {}", path.display(), pair[0], pair[1]);
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 5, "{count} commands found");
+}
