@@ -1,6 +1,6 @@
 //! Single commands in groups of three sizes.
 //!
-//! `sole owner`: no clone of the engine exists. `snapshot alive`: a clone exists and shares the
+//! `no snapshot`: no clone of the engine exists. `snapshot alive`: a clone exists and shares the
 //! engine's state, so a command copies what it changes.
 //!
 //! The outcome of a command is dropped before the next command, as in a server that has delivered
@@ -34,7 +34,7 @@ fn measure(
     command: impl Fn(&mut Groups, u64),
     undo: impl Fn(&mut Groups, u64),
 ) {
-    for (state, shared) in [("sole owner", false), ("snapshot alive", true)] {
+    for (state, shared) in [("no snapshot", false), ("snapshot alive", true)] {
         // Each command needs a new snapshot. Once a command has copied a part of the state, the
         // engine no longer shares that part with the old snapshot.
         let batch = if shared { 1 } else { users.len() };

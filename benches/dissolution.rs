@@ -1,6 +1,6 @@
 //! The owner leaves a group of n members with n messages, which dissolves the group.
 //!
-//! `sole owner`: no clone of the engine exists. `snapshot alive`: a clone exists and shares the
+//! `no snapshot`: no clone of the engine exists. `snapshot alive`: a clone exists and shares the
 //! engine's state, so the command copies what it changes.
 //!
 //! The benchmark measures a leave in an engine that is in use:
@@ -64,7 +64,7 @@ fn dissolution(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("dissolution");
     group.sampling_mode(SamplingMode::Flat);
     group.warm_up_time(Duration::from_millis(1));
-    for (state, shared) in [("sole owner", false), ("snapshot alive", true)] {
+    for (state, shared) in [("no snapshot", false), ("snapshot alive", true)] {
         for members in [10, 1_000, 1_000_000] {
             // Nearly all of the time goes into filling groups, which is not measured. With the
             // shortest possible target time, criterion runs one iteration for each sample.

@@ -80,7 +80,7 @@ fn print_result<T: wire::Answer, U: Id + Display, G: Display>(
 fn dissolutions() -> Result<(), Box<dyn Error>> {
     println!("\n\nAn owner leaves a group of n members with n messages");
     println!("====================================================");
-    println!("The bars are logarithmic: a bar twice as long is a time squared.\n");
+    println!("The bars are logarithmic: six characters more mean ten times the time.\n");
     println!("{:>9} {:>6}  {:<8} {:>10} {:>10}", "n", "groups", "", "median", "slowest");
     for (size, groups) in [(10, 1_001), (1_000, 101), (100_000, 11), (1_000_000, 5)] {
         let disband = times(groups, || dissolve(size))?;

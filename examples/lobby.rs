@@ -1,4 +1,4 @@
-//! A game lobby for up to three players. The host leaves, and an admin becomes the host. When the
+//! A game lobby for up to three players. The owner leaves, and an admin becomes the owner. When the
 //! game starts, the lobby is dissolved, and its players join the group that replaces it.
 //!
 //! `cargo run --example lobby`
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     engine.join(CAROL, LOBBY, now)?.ignore_signals();
     engine.set_rank(ALICE, LOBBY, BOB, Rank::Admin, now)?.ignore_signals();
 
-    // The lobby is full. Refused commands are charged too, so Dave's third one is too fast.
+    // The lobby is full. Refused commands are charged too, so Dave's third request is too fast.
     let full = Refusal::OverLimit { limit: Limit::MembersPerGroup, max: 3 };
     for _ in 0..2 {
         let refusal = engine.join(DAVE, LOBBY, now).unwrap_err();
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{DAVE} joins: {refusal}");
     let Refusal::TooFast { retry_at } = refusal else { panic!("{refusal}") };
 
-    // The host leaves. Bob is the only admin, so he becomes the host. Dave takes the free place.
+    // The owner leaves. Bob is the only admin, so he becomes the owner. Dave takes the free place.
     let left = engine.leave(ALICE, LOBBY, now)?;
     for signal in &left.signals {
         println!("{signal}");

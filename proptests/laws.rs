@@ -2,9 +2,11 @@
 //!
 //! - A *stint* is one unbroken membership of one user in one group, and the id of that membership.
 //! - The *staff* of a group is its owner and its admins.
-//! - In a *quiet* group, only the staff hears of plain members joining and leaving.
+//! - In a *quiet* group, only the staff gets the signals that plain members join and leave.
 //! - The *audience* of a signal is the users the signal is for.
 //! - A *tombstone* is what is remembered of a dissolved group for a while.
+//! - A *step* is a command and its time. A *turn* is a step, a charge of the rate limit without the
+//!   command, or a change of the configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -834,7 +836,10 @@ mod in_one_group {
             2 => retentions().prop_map(move |options| {
                 Command::SetOptions { by: OWNER, group, options }
             }),
-            1 => user().prop_map(move |user| Command::Leave { user, group, stint: None }),
+            // The owner stays, because their leaving would dissolve the only group.
+            1 => (1..3u64).prop_map(move |user| {
+                Command::Leave { user: UserId(user), group, stint: None }
+            }),
             1 => user().prop_map(move |user| Command::Join { user, group }),
             1 => (user(), until()).prop_map(move |(user, until)| {
                 Command::Mute { by: OWNER, group, user, until }

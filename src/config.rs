@@ -20,8 +20,8 @@ pub struct Config {
     /// The rate limits.
     pub quotas: Quotas,
     /// For how many milliseconds a dissolved group is remembered and its id reserved. The record is
-    /// called a *tombstone*. Default 31 days; 0 remembers nothing. A time before the dissolution counts
-    /// as within this period.
+    /// called a *tombstone*. Default 31 days; 0 remembers nothing. If the clock goes back to
+    /// before the dissolution, the group is still remembered.
     pub tombstone_ms: u64,
     /// How many departures (memberships that ended) each group remembers. With them a refusal can
     /// say that the user left or was kicked. Default 16; 0 remembers none. Each takes some 40 bytes,

@@ -674,7 +674,7 @@ impl<U: Id, G: Id> Engine<U, G> {
     /// let mut engine = Engine::default();
     /// let (alice, bob, group, now) = (UserId(1), UserId(2), GroupId(7), Timestamp(1_000));
     /// engine.create(alice, group, now)?.ignore_signals();
-    /// engine.join(bob, group, now)?;
+    /// engine.join(bob, group, now)?.ignore_signals();
     ///
     /// let until = Some(now.after(60_000));
     /// engine.mute(alice, group, bob, until, now)?.ignore_signals();
@@ -824,9 +824,9 @@ impl<U: Id, G: Id> Engine<U, G> {
         Ok(all)
     }
 
-    /// The result that [`apply`](Self::apply) would have; it changes nothing. O(1) more than the
-    /// command, which works on a clone and so copies the path to what it changes. Do not deliver the
-    /// signals: later signals get the same keys.
+    /// The result that [`apply`](Self::apply) would have; it changes nothing. It clones the engine, which
+    /// is O(1), and runs the command on the clone. So it costs as much as the command while a snapshot
+    /// is alive. Do not deliver the signals: later signals get the same keys.
     ///
     /// # Errors
     /// Those of the command's method.

@@ -177,11 +177,12 @@ impl<U: Id> Group<U> {
         &self.options
     }
 
-    /// The version of the last signal. Before the first signal it is the owner's first stint.
+    /// The version of the last signal. Before the first signal it is the stint that the creator of the
+    /// group got from `create`.
     ///
     /// A client that reads the members, their ranks and the owner, and then follows the signals after
     /// this version, misses no change of them. These changes do not increase the version: messages;
-    /// options; unbans; bans and mutes of users who are not members; and, in a
+    /// options; unbans; bans, mutes and unmutes of users who are not members; and, in a
     /// [quiet](crate::Announce::Staff) group, plain members who join, leave or are kicked.
     ///
     /// # Examples
@@ -526,7 +527,8 @@ impl<U: Id> Group<U> {
         self.admins.remove(&stint);
     }
 
-    /// Makes a member the owner. The previous owner becomes a plain member. O(log n).
+    /// Makes a member the owner. The previous owner loses their rank: in a transfer the caller then
+    /// makes them an admin, and in a succession they have left already. O(log n).
     pub(crate) fn hand_to(&mut self, heir: U, stint: Stint) {
         self.admins.remove(&stint);
         self.staff.insert(heir.clone(), stint);

@@ -13,7 +13,8 @@ use crate::name::named;
 ///
 /// Everything else is bounded through these limits and the rate limits:
 /// - the number of groups, by the number of users and `groups_per_user`;
-/// - rate cells, by the number of commands in two windows;
+/// - rate cells (the stored states of rate limits), by the number of commands in two
+///   [windows](crate::Rate) of the longest quota;
 /// - tombstones, by how many groups users can create and dissolve within
 ///   [`Config::tombstone_ms`](crate::Config), which the rate limit of `create` bounds.
 ///

@@ -31,7 +31,7 @@ pub struct GroupOptions {
     /// `None`, the default, keeps all; 0 keeps none.
     pub keep_entries: Option<u64>,
     /// For how many milliseconds the log keeps an entry. `None`, the default, is for ever; 0 keeps
-    /// none. A time before the post counts as within this period.
+    /// none. If the clock goes back to before the post, the entry is kept.
     pub keep_ms: Option<u64>,
     /// Who may join.
     pub admission: Admission,

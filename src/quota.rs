@@ -74,8 +74,8 @@ named!(Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rate {
-    /// How many commands the user regains every `per_ms`. "Cell" is the word of the algorithm for a
-    /// command.
+    /// How many commands the user regains every `per_ms`. (Not the rate cells of
+    /// [`Stats::cells`](crate::Stats::cells), which are the states of rate limits.)
     pub cells: NonZeroU32,
     /// The period, in milliseconds.
     pub per_ms: NonZeroU64,

@@ -106,7 +106,7 @@ pub struct Signal<U: Id, G> {
     /// The user that the signal is about; see [`Event`].
     pub from: U,
     pub(crate) actor: U,
-    /// The group's version. It starts at the owner's first stint. Each signal increases it by one,
+    /// The group's version. It starts at the stint that the creator got from `create`. Each signal increases it by one,
     /// except signals about messages and, in a quiet group, signals that a plain member joined, left
     /// or was kicked: those repeat the present version. A client that sees a gap has missed a signal.
     /// A group that is created again under an old id never repeats a version.
@@ -119,8 +119,8 @@ pub struct Signal<U: Id, G> {
 
 impl<U: Id, G> Signal<U, G> {
     /// The user whose command caused the signal. Most audiences leave this user out, since they have
-    /// the command's result. Their other devices have not, so a host may deliver the signal to this
-    /// user too. [`Engine::add`](crate::Engine::add) has an example.
+    /// the command's result. The user's other devices do not have the result, so a host may deliver the
+    /// signal to them too. [`Engine::add`](crate::Engine::add) has an example.
     #[must_use]
     pub fn actor(&self) -> &U {
         &self.actor

@@ -61,8 +61,9 @@ impl<U: Id, G: Id> State<U, G> {
         }
     }
 
-    /// Cleans up to two expired tombstones and two endings, and does a part of the sweep of the index.
-    /// Every command does this, unless it is refused as too fast.
+    /// Cleans up to two expired tombstones and, except in commands that may dissolve a group, two
+    /// endings. Does a part of the sweep of the index. Every command does this, unless it is refused as
+    /// too fast.
     pub(crate) fn tidy(&mut self, share: Share, now: Timestamp) {
         self.tombstones.clean(now, self.config.tombstone_ms);
         self.directory.tidy(share);

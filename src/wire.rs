@@ -189,8 +189,7 @@ impl<U: Display, G: Display> Serialize for Reply<'_, U, G> {
     }
 }
 
-/// The value of a command's outcome, which has a form in a reply's `data`. The engine's own results
-/// implement it; other types cannot.
+/// A result that can be written as the `data` of a reply. Only the engine's own results implement it.
 pub trait Answer: sealed::Sealed {
     /// Its form in a reply.
     #[doc(hidden)]

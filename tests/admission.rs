@@ -1,7 +1,7 @@
 //! Joining, adding, and who gets the signals: closed groups, quiet groups, farewells.
 //!
-//! Nobody can join a closed group: users can only be added. In a quiet group only the staff hears
-//! of plain members joining and leaving. The staff is the owner and the admins. A group's version
+//! Nobody can join a closed group: users can only be added. In a quiet group only the staff gets the
+//! signals that plain members join and leave. The staff is the owner and the admins. A group's version
 //! grows by one with each signal, except those about messages and those about plain members joining
 //! or leaving a quiet group.
 
@@ -157,7 +157,7 @@ fn in_a_quiet_group_everyone_gets_all_other_signals() {
     let all = vec![ALICE, BOB, CAROL, DAVE];
     let (_, signals) = done(engine.set_rank(ALICE, GROUP, CAROL, Rank::Admin, at(9)));
     assert_eq!(signals, [(CAROL, 3, Event::RankChange { rank: Rank::Admin }, all)]);
-    // Everyone hears when an admin leaves or is kicked, and when the owner leaves.
+    // Everyone gets the signal when an admin leaves or is kicked, and when the owner leaves.
     let (_, signals) = done(engine.leave(CAROL, GROUP, at(9)));
     assert_eq!(signals, [(CAROL, 4, Event::MemberLeave, vec![ALICE, BOB, DAVE])]);
     let (_, signals) = done(engine.leave(ALICE, GROUP, at(9)));

@@ -6,7 +6,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use disband::{Config, Engine, Quota, Quotas, Timestamp};
 
 /// Adding this again and again, wrapping around, gives distinct ids spread over all 64-bit numbers.
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Commands per millisecond.
 const PER_MS: u64 = 10;
@@ -28,7 +28,7 @@ fn rate_cells_are_no_more_than_the_commands_of_two_windows() {
     let mut engine: Engine<u64, u64> = Engine::new(config);
     let (mut user, mut most) = (0_u64, 0);
     for nth in 0..commands {
-        user = user.wrapping_add(GOLDEN);
+        user = user.wrapping_add(SPREAD);
         let group = user.rotate_left(32);
         assert!(engine.leave(user, group, Timestamp(nth / PER_MS)).is_err());
         most = most.max(engine.stats().cells);

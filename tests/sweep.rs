@@ -4,9 +4,9 @@
 //! members stay and are stale. The sweep removes stale entries: each command looks at a bounded
 //! number of entries.
 //!
-//! Each test sends a script of commands and notes the largest number of memberships that existed at
-//! once. The stale entries must never exceed that number, and the whole index must never exceed
-//! twice that number. So memory is bounded by what is in use.
+//! Each test sends a script of commands and notes P, the largest number of memberships that existed at
+//! once. `directory.rs` proves that at most 3·P + 195 entries are stale. These scripts stay below a
+//! stricter bound: at most P entries are stale, and the whole index has at most 2·P.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -28,7 +28,7 @@ const PASSING: u64 = 150;
 const STEP: u64 = 1 << 40;
 
 /// Adding this again and again, wrapping around, gives distinct ids spread over all 64-bit numbers.
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// How many commands each script sends. `SWEEP=2000000` sends two million instead of 300,000.
 fn commands() -> u64 {
@@ -65,7 +65,7 @@ fn entries_of_users_with_scattered_ids_are_swept() {
     let mut nth = 0_u64;
     let ids = move || {
         nth += 1;
-        nth.wrapping_mul(GOLDEN)
+        nth.wrapping_mul(SPREAD)
     };
     assert_bounded(&[("scattered ids".into(), run(ids))]);
 }
@@ -145,7 +145,7 @@ fn assert_bounded(most: &[(String, Most)]) {
     assert!(most.iter().all(|(_, most)| bounded(most)), "\n{report}");
 }
 
-/// Where the cursor of the sweep is, as a user who knows the code could guess.
+/// Where the cursor of the sweep is. An attacker who knows the code could compute this.
 #[derive(Default)]
 struct SweepModel {
     /// How many entries each command is assumed to look at.
@@ -156,7 +156,7 @@ struct SweepModel {
     stale: u64,
     /// The members of both groups. Those of the group that stays come first.
     live: Vec<u64>,
-    /// Counts up by [`GOLDEN`], for ids that do not depend on the cursor.
+    /// Counts up by [`SPREAD`], for ids that do not depend on the cursor.
     scattered: u64,
 }
 
@@ -192,7 +192,7 @@ impl Ids for SweepModel {
         let user = if self.stale > 0 {
             self.just_ahead()
         } else {
-            self.scattered = self.scattered.wrapping_add(GOLDEN);
+            self.scattered = self.scattered.wrapping_add(SPREAD);
             (1 << 62) + self.scattered / 2
         };
         assert_eq!(self.entries.insert(user, false), None);

@@ -53,8 +53,8 @@ fn a_real_history_gives_the_golden_output_from_a_file_from_a_gzip_file_and_from_
 }
 
 /// The history has a closed group, mutes, edits, erasures, changes of the configuration and a
-/// farewell. The group is quiet at first: only the staff (the owner and the admins) hears of plain
-/// members joining and leaving.
+/// farewell. The group is quiet at first: only the staff (the owner and the admins) gets the signals
+/// that plain members join and leave.
 #[test]
 fn the_history_of_a_moderated_group_gives_the_golden_output() {
     assert_ok(&replay(&[MODERATION], b""), MODERATED);
