@@ -250,14 +250,13 @@ impl<U: Id, G: Id> Directory<U, G> {
 
     /// The entries that the sweep has not visited yet in this round.
     fn ahead(&self) -> impl Iterator<Item = (&U, Stint, &G)> {
-        let all = self.cursor.is_none().then(|| self.users.iter());
         let rest = self.cursor.iter().flat_map(|(user, stint)| {
             let listing = self.users.get(user).into_iter();
-            let rest = listing.flat_map(|listing| listing.by_stint().iter_after(stint));
+            let rest = listing.flat_map(|listing| listing.by_stint().iter_after(Some(stint)));
             rest.map(move |(stint, group)| (user, *stint, group))
         });
-        let later = self.cursor.iter().flat_map(|(user, _)| self.users.iter_after(user));
-        rest.chain(entries(all.into_iter().flatten().chain(later)))
+        let last = self.cursor.as_ref().map(|(user, _)| user);
+        rest.chain(entries(self.users.iter_after(last)))
     }
 
     /// All live entries, in ascending order of users and stints.

@@ -259,10 +259,7 @@ impl<U: Id> Group<U> {
     /// ```
     #[must_use]
     pub fn members_after(&self, last: Option<&U>) -> MembersAfter<'_, U> {
-        MembersAfter(match last {
-            None => self.members.walk(),
-            Some(last) => self.members.iter_after(last),
-        })
+        MembersAfter(self.members.iter_after(last))
     }
 
     /// The rank of `user`, if they are a member. O(log n). [`Group`] has an example.

@@ -296,20 +296,16 @@ impl<K: Ord + Clone, V: Clone, const LEAF: usize, const FAN: usize> Map<K, V, LE
         })
     }
 
-    /// All entries in ascending order of keys, from one end. O(1) to begin; a step is O(1),
-    /// amortised.
-    pub(crate) fn walk(&self) -> Walk<'_, K, V, LEAF, FAN, false> {
-        match self.view() {
+    /// The entries with keys larger than `last`, which need not be in the map, in ascending order; all
+    /// entries for `None`. O(log n) to begin; a step is O(1), amortised.
+    pub(crate) fn iter_after(&self, last: Option<&K>) -> Walk<'_, K, V, LEAF, FAN, false> {
+        let mut walk = match self.view() {
             View::Array(entries) => Walk::of_array(entries),
             View::Tree(root, _) => Walk::of_tree(root),
+        };
+        if let Some(last) = last {
+            walk.skip_through(last);
         }
-    }
-
-    /// The entries with keys larger than `key`, which need not be in the map, in ascending order.
-    /// O(log n) to begin; a step is O(1), amortised.
-    pub(crate) fn iter_after(&self, key: &K) -> Walk<'_, K, V, LEAF, FAN, false> {
-        let mut walk = self.walk();
-        walk.skip_through(key);
         walk
     }
 

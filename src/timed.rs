@@ -137,10 +137,7 @@ impl<K: Ord + Clone, V: Due<K> + Clone> Timed<K, V> {
     /// The entries that are due after `last`, or all that can be due, in that order. O(log n) to
     /// begin.
     pub(crate) fn due_after(&self, last: Option<&(V::At, K)>) -> impl Iterator<Item = &(V::At, K)> {
-        let all = last.is_none().then(|| self.by_due.iter());
-        let later = last.map(|last| self.by_due.iter_after(last));
-        let keys = all.into_iter().flatten().chain(later.into_iter().flatten());
-        keys.map(|(key, ())| key)
+        self.by_due.iter_after(last).map(|(key, ())| key)
     }
 
     /// Removes up to `most` entries for which `is_over` holds, in the order in which they are due.
