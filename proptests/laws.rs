@@ -35,6 +35,14 @@ proptest! {
     }
 
     #[test]
+    fn a_command_with_other_ids_is_the_same_command(command in command()) {
+        let text = |id: u64| Ok::<_, ()>(id.to_string());
+        let mapped = command.clone().try_map_ids(|user| text(user.0), |group| text(group.0)).unwrap();
+        let json = serde_json::to_string(&mapped).unwrap();
+        assert_eq!(json, serde_json::to_string(&command).unwrap());
+    }
+
+    #[test]
     fn charging_for_a_refused_command_gives_the_same_state(config in config(), steps in steps(60)) {
         run(config, &steps, |before, (command, now), result, after| {
             let mut charged = before.clone();

@@ -35,7 +35,10 @@ pub fn model_signal(signal: &Signal<UserId, GroupId>) -> ModelSignal {
     assert_eq!(signal.audience.is_empty(), to.is_empty());
     for user in users() {
         assert_eq!(signal.audience.contains(&user), to.contains(&user));
+        let after = to.iter().filter(|other| **other > user);
+        assert!(signal.audience.iter_after(Some(&user)).eq(after));
     }
+    assert!(signal.audience.iter_after(None).eq(&to));
     let actor = *signal.actor();
     let Signal { key, group, from, version, event, .. } = signal.clone();
     ModelSignal { key, group, from, actor, version, event, to }

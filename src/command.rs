@@ -242,6 +242,84 @@ impl<U, G> Command<U, G> {
         }
     }
 
+    /// The same command with other ids: for a host whose own ids have another type. `user` converts
+    /// the ids of users, and `group` those of groups.
+    ///
+    /// # Errors
+    /// The first error of `user` or `group`.
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Command, GroupId, ParseNumberError, UserId};
+    ///
+    /// let text = Command::Kick { by: "1", group: "7", user: "2" };
+    /// let kick = text.try_map_ids(str::parse, str::parse)?;
+    /// assert_eq!(kick, Command::Kick { by: UserId(1), group: GroupId(7), user: UserId(2) });
+    ///
+    /// let text = Command::Join { user: "alice", group: "7" };
+    /// assert!(text.try_map_ids(str::parse::<UserId>, str::parse::<GroupId>).is_err());
+    /// # Ok::<(), ParseNumberError>(())
+    /// ```
+    pub fn try_map_ids<V, H, E>(
+        self,
+        user: impl Fn(U) -> Result<V, E>,
+        group: impl Fn(G) -> Result<H, E>,
+    ) -> Result<Command<V, H>, E> {
+        let (u, g) = (user, group);
+        Ok(match self {
+            Command::Create { owner, group, options } => {
+                Command::Create { owner: u(owner)?, group: g(group)?, options }
+            }
+            Command::Join { user, group } => Command::Join { user: u(user)?, group: g(group)? },
+            Command::Leave { user, group, stint } => {
+                Command::Leave { user: u(user)?, group: g(group)?, stint }
+            }
+            Command::Kick { by, group, user } => {
+                Command::Kick { by: u(by)?, group: g(group)?, user: u(user)? }
+            }
+            Command::Post { author, group, message } => {
+                Command::Post { author: u(author)?, group: g(group)?, message }
+            }
+            Command::Dissolve { owner, group, note, successor } => Command::Dissolve {
+                owner: u(owner)?,
+                group: g(group)?,
+                note,
+                successor: successor.map(g).transpose()?,
+            },
+            Command::Transfer { owner, group, user } => {
+                Command::Transfer { owner: u(owner)?, group: g(group)?, user: u(user)? }
+            }
+            Command::SetRank { by, group, user, rank } => {
+                Command::SetRank { by: u(by)?, group: g(group)?, user: u(user)?, rank }
+            }
+            Command::SetOptions { by, group, options } => {
+                Command::SetOptions { by: u(by)?, group: g(group)?, options }
+            }
+            Command::Ban { by, group, user, until } => {
+                Command::Ban { by: u(by)?, group: g(group)?, user: u(user)?, until }
+            }
+            Command::Unban { by, group, user } => {
+                Command::Unban { by: u(by)?, group: g(group)?, user: u(user)? }
+            }
+            Command::LeaveAll { user } => Command::LeaveAll { user: u(user)? },
+            Command::Add { by, group, user } => {
+                Command::Add { by: u(by)?, group: g(group)?, user: u(user)? }
+            }
+            Command::Mute { by, group, user, until } => {
+                Command::Mute { by: u(by)?, group: g(group)?, user: u(user)?, until }
+            }
+            Command::Unmute { by, group, user } => {
+                Command::Unmute { by: u(by)?, group: g(group)?, user: u(user)? }
+            }
+            Command::Edit { author, group, seq, message } => {
+                Command::Edit { author: u(author)?, group: g(group)?, seq, message }
+            }
+            Command::Erase { by, group, seq } => {
+                Command::Erase { by: u(by)?, group: g(group)?, seq }
+            }
+        })
+    }
+
     /// Which operation the command is. [`Command`] has an example.
     #[must_use]
     pub const fn operation(&self) -> Operation {

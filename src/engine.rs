@@ -39,7 +39,7 @@ use crate::time::Timestamp;
 /// - commands as data: [`apply`](Self::apply), [`apply_all`](Self::apply_all),
 ///   [`preview`](Self::preview)
 /// - reads: [`history`](Self::history), [`group`](Self::group), [`groups`](Self::groups),
-///   [`groups_of`](Self::groups_of), [`owned_by`](Self::owned_by), [`config`](Self::config),
+///   [`groups_after`](Self::groups_after), [`groups_of`](Self::groups_of), [`owned_by`](Self::owned_by), [`config`](Self::config),
 ///   [`stats`](Self::stats)
 /// - for the host: [`set_config`](Self::set_config), [`charge`](Self::charge),
 ///   [`sweep`](Self::sweep), [`check`](Self::check)
@@ -1055,6 +1055,27 @@ impl<U: Id, G: Id> Engine<U, G> {
     #[must_use]
     pub fn groups(&self) -> Groups<'_, U, G> {
         Groups(self.state.groups.iter())
+    }
+
+    /// The groups whose id is larger than `last`, in ascending order of ids; all of them for `None`.
+    /// `last` need not exist: the last group of one page leads to the next page, even if it was
+    /// dissolved meanwhile. O(log N) to begin; a step is O(1), amortised.
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, GroupId, Refusal, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// for id in 1..=3 {
+    ///     engine.create(UserId(1), GroupId(id), Timestamp(1_000))?.ignore_signals();
+    /// }
+    ///
+    /// let page = engine.groups_after(Some(&GroupId(1))).take(10);
+    /// assert!(page.map(|(id, _)| *id).eq([GroupId(2), GroupId(3)]));
+    /// # Ok::<(), Refusal<UserId>>(())
+    /// ```
+    pub fn groups_after(&self, last: Option<&G>) -> impl Iterator<Item = (&G, &Group<U>)> {
+        self.state.groups.iter_after(last).map(|(id, group)| (id, &**group))
     }
 
     /// The groups that `user` is a member of, with their stint in each, in the order of joining. It

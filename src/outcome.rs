@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::group::Group;
 use crate::id::{Id, Seq, Stint};
-use crate::log::History;
+use crate::log::{History, Page};
 use crate::refusal::{BatchRefusal, Refusal};
 use crate::signal::Signal;
 
@@ -233,6 +233,30 @@ impl<U: Id> Dissolved<U> {
     #[must_use]
     pub fn history(&self) -> History<'_, U> {
         self.group.log().all()
+    }
+
+    /// A page of the whole log, newest first, for a program that archives it in parts. O(log n).
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, Farewell, GroupId, Page, Seq, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::default();
+    /// let (alice, group, now) = (UserId(1), GroupId(7), Timestamp(1_000));
+    /// engine.create(alice, group, now)?.ignore_signals();
+    /// for text in ["one", "two", "three"] {
+    ///     engine.post(alice, group, text, now)?.ignore_signals();
+    /// }
+    ///
+    /// let dissolved = engine.dissolve(alice, group, Farewell::NONE, now)?.value;
+    /// assert!(dissolved.page(Page::newest(2)).map(|(seq, _)| seq).eq([Seq(2), Seq(1)]));
+    /// assert!(dissolved.page(Page::before(Seq(1), 2)).map(|(seq, _)| seq).eq([Seq(0)]));
+    /// # Ok::<(), disband::Refusal<UserId>>(())
+    /// ```
+    #[must_use]
+    pub fn page(&self, page: Page) -> History<'_, U> {
+        let log = self.group.log();
+        log.page(page, log.first(), None)
     }
 
     fn owner_stint(&self) -> Stint {

@@ -231,6 +231,8 @@ const READS: &[Read] = &[
     Read { name: "charge", read: charge, most: [45, 75, 640, 30, 29_088, 0] },
     Read { name: "set_config that changes every quota", read: set_config, most: [0, 0, 0, 2, 320, 2] },
     Read { name: "audience: clone", read: clone_audience, most: [0, 0, 0, 0, 0, 0] },
+    Read { name: "groups_after, 100 groups", read: groups_after, most: [0, 30, 0, 1, 128, 1] },
+    Read { name: "audience: iter_after, 100 users", read: audience_after, most: [121, 0, 0, 1, 128, 2] },
     Read { name: "audience: contains", read: audience_contains, most: [21, 0, 0, 0, 0, 0] },
 ];
 
@@ -1082,6 +1084,23 @@ fn clone_audience(world: &World, sample: usize) -> Counts {
     let leave = Command::Leave { user: User(world.pick(sample)), group: MAIN, stint: None };
     let left = world.engine.preview(leave, Timestamp(world.now)).unwrap();
     count(|| left.signals[0].audience.clone()).1
+}
+
+fn groups_after(world: &World, _: usize) -> Counts {
+    let groups = world.engine.groups().count();
+    let (walked, counts) = count(|| world.engine.groups_after(Some(&MAIN)).take(100).count());
+    assert!(walked <= groups);
+    counts
+}
+
+fn audience_after(world: &World, sample: usize) -> Counts {
+    let user = User(world.pick(sample));
+    let leave = Command::Leave { user: user.clone(), group: MAIN, stint: None };
+    let left = world.engine.preview(leave, Timestamp(world.now)).unwrap();
+    let audience = &left.signals[0].audience;
+    let (walked, counts) = count(|| audience.iter_after(Some(&user)).take(100).count());
+    assert_eq!(walked, audience.iter().filter(|other| **other > user).take(100).count());
+    counts
 }
 
 fn audience_contains(world: &World, sample: usize) -> Counts {

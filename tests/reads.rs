@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{ALICE, BOB, CAROL, GROUP, at, unlimited};
-use disband::{Departure, Engine, GroupOptions, OwnerExit, Page, Rank, UserId};
+use disband::{Departure, Engine, Farewell, GroupOptions, OwnerExit, Page, Rank, UserId};
 
 #[test]
 fn text_ids_are_looked_up_by_str() {
@@ -55,6 +55,42 @@ fn pages_of_members_cover_all_members_once() {
     // A user who is not a member also begins a page.
     assert_eq!(group.members_after(Some(&UserId(7))).next().unwrap().0, &UserId(8));
     assert_eq!(group.members_after(Some(&UserId(u64::MAX))).next(), None);
+}
+
+#[test]
+fn pages_of_groups_cover_all_groups_once() {
+    let mut engine = Engine::<u64, u64>::new(unlimited());
+    for group in 0..1_000 {
+        engine.create(1, group * 2, at(1)).unwrap().ignore_signals();
+    }
+    let (mut seen, mut last) = (Vec::new(), None);
+    loop {
+        let page: Vec<_> = engine.groups_after(last).map(|(id, _)| id).take(7).collect();
+        let Some(id) = page.last() else { break };
+        last = Some(*id);
+        seen.extend_from_slice(&page);
+    }
+    assert!(engine.groups().map(|(id, _)| id).eq(seen));
+    // A group that does not exist also begins a page.
+    assert_eq!(engine.groups_after(Some(&7)).next().unwrap().0, &8);
+}
+
+#[test]
+fn pages_of_a_dissolved_log_cover_all_entries_once() {
+    let mut engine = Engine::new(unlimited());
+    let keep = GroupOptions { keep_entries: Some(90), ..GroupOptions::default() };
+    engine.create_with(UserId(1), GROUP, keep, at(1)).unwrap().ignore_signals();
+    for _ in 0..100 {
+        engine.post(UserId(1), GROUP, "hello", at(1)).unwrap().ignore_signals();
+    }
+    let dissolved = engine.dissolve(UserId(1), GROUP, Farewell::NONE, at(2)).unwrap().value;
+    let (mut seen, mut page) = (Vec::new(), Page::newest(7));
+    while let Some((last, _)) = dissolved.page(page).last() {
+        seen.extend(dissolved.page(page));
+        page = Page::before(last, 7);
+    }
+    assert!(dissolved.history().eq(seen.iter().copied()));
+    assert_eq!(seen.len(), 90);
 }
 
 #[test]
