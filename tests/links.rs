@@ -10,12 +10,23 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn pages(folder: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(root().join(folder)).unwrap();
-    let mut pages: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-    pages.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
-    pages.sort();
-    pages
+/// The files under `folder` whose name ends so, without what was built or installed.
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let (mut found, mut folders) = (Vec::new(), vec![root().join(folder)]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let is_foreign = ["target", "node_modules", "pkg"].contains(&name);
+            if path.is_dir() && !is_foreign && !name.starts_with('.') {
+                folders.push(path);
+            } else if name.ends_with(ending) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
 /// The targets of all links and images of a page, outside of code.
@@ -34,7 +45,7 @@ fn page_of(link: &str) -> Option<String> {
 #[test]
 fn links_of_published_pages_lead_to_pages_of_the_documentation() {
     let modules = fs::read_to_string(root().join("src/guide.rs")).unwrap();
-    let mut published = pages("docs");
+    let mut published = files("docs", ".md");
     published.push(root().join("README.md"));
     let mut count = 0;
     for path in &published {
@@ -50,7 +61,7 @@ fn links_of_published_pages_lead_to_pages_of_the_documentation() {
     }
     assert!(count > 5, "{count} links found");
     // Every page is part of the documentation, and the README leads to the guide.
-    for page in pages("docs") {
+    for page in files("docs", ".md") {
         let name = page.file_name().unwrap().to_str().unwrap();
         assert!(modules.contains(&format!("../docs/{name}")), "{name} is not a module");
     }
@@ -58,34 +69,35 @@ fn links_of_published_pages_lead_to_pages_of_the_documentation() {
 
 #[test]
 fn links_of_other_pages_lead_to_files() {
-    let folders = ["", "examples/server", "examples/cluster", "examples/replay", "benches/peers"];
-    for folder in folders.into_iter().filter(|folder| root().join(folder).exists()) {
-        for path in
-            pages(folder).iter().filter(|path| !path.ends_with("README.md") || !folder.is_empty())
-        {
-            let text = fs::read_to_string(path).unwrap();
-            for link in links(&text).into_iter().filter(|link| !link.starts_with("https://")) {
-                let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
-                let target = if file.is_empty() { path.clone() } else { path.with_file_name(file) };
-                assert!(target.exists(), "{}: {link}", path.display());
-                if !anchor.is_empty() {
-                    let target = fs::read_to_string(target).unwrap();
-                    let slug = |heading: &str| {
-                        let words = heading.trim_start_matches('#').trim().to_lowercase();
-                        words
-                            .replace(' ', "-")
-                            .replace(|c: char| !c.is_alphanumeric() && c != '-', "")
-                    };
-                    let mut headings =
-                        target.lines().filter(|line| line.starts_with('#')).map(slug);
-                    assert!(
-                        headings.any(|heading| heading == anchor),
-                        "{}: {link}",
-                        path.display()
-                    );
-                }
+    let published = |path: &PathBuf| *path == root().join("README.md");
+    for path in files("", ".md").iter().filter(|path| !published(path)) {
+        let text = fs::read_to_string(path).unwrap();
+        for link in links(&text).into_iter().filter(|link| !link.starts_with("https://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.with_file_name(file) };
+            assert!(target.exists(), "{}: {link}", path.display());
+            if !anchor.is_empty() {
+                let target = fs::read_to_string(target).unwrap();
+                let slug = |heading: &str| {
+                    let words = heading.trim_start_matches('#').trim().to_lowercase();
+                    words.replace(' ', "-").replace(|c: char| !c.is_alphanumeric() && c != '-', "")
+                };
+                let mut headings = target.lines().filter(|line| line.starts_with('#')).map(slug);
+                assert!(headings.any(|heading| heading == anchor), "{}: {link}", path.display());
             }
         }
+    }
+}
+
+#[test]
+fn images_of_the_readme_exist() {
+    if !root().join("bindings").exists() {
+        return; // The published package has no other packages.
+    }
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    for rest in text.split("src=\"").skip(1) {
+        let (image, _) = rest.split_once('"').unwrap();
+        assert!(root().join(image).exists(), "{image}");
     }
 }
 
@@ -101,34 +113,27 @@ fn commands_in_the_pages_name_examples_and_packages_that_exist() {
     if !root().join("examples/hosts").exists() {
         return; // The published package has no other packages.
     }
-    let manifests = ["", "benches", "benches/peers", "proptests", "examples/cluster"];
-    let manifests =
-        manifests.into_iter().chain(["examples/hosts", "examples/replay", "examples/server"]);
-    let manifests: Vec<_> = manifests
-        .map(|folder| fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap())
-        .collect();
+    let manifests = files("", "Cargo.toml");
+    let manifests: Vec<_> =
+        manifests.iter().map(|manifest| fs::read_to_string(manifest).unwrap()).collect();
     let mut count = 0;
-    for folder in
-        ["", "docs", "examples/server", "examples/cluster", "examples/replay", "benches/peers"]
-    {
-        for path in pages(folder) {
-            let text = fs::read_to_string(&path).unwrap();
-            let words: Vec<_> = text.split([' ', '\n', '`']).collect();
-            for pair in words.windows(2) {
-                let exists = match pair[0] {
-                    "--example" => {
-                        let file = format!("examples/{}.rs", pair[1]);
-                        root().join(&file).exists() || path.with_file_name(&file).exists()
-                    }
-                    "-p" => {
-                        let name = format!("name = \"{}\"\n", pair[1]);
-                        manifests.iter().any(|manifest| manifest.contains(&name))
-                    }
-                    _ => continue,
-                };
-                assert!(exists, "{}: {} {}", path.display(), pair[0], pair[1]);
-                count += 1;
-            }
+    for path in files("", ".md") {
+        let text = fs::read_to_string(&path).unwrap();
+        let words: Vec<_> = text.split([' ', '\n', '`']).collect();
+        for pair in words.windows(2) {
+            let exists = match pair[0] {
+                "--example" => {
+                    let file = format!("examples/{}.rs", pair[1]);
+                    root().join(&file).exists() || path.with_file_name(&file).exists()
+                }
+                "-p" => {
+                    let name = format!("name = \"{}\"\n", pair[1]);
+                    manifests.iter().any(|manifest| manifest.contains(&name))
+                }
+                _ => continue,
+            };
+            assert!(exists, "{}: {} {}", path.display(), pair[0], pair[1]);
+            count += 1;
         }
     }
     assert!(count > 5, "{count} commands found");
