@@ -12,5 +12,8 @@ pub mod guarantees {}
 #[doc = include_str!("../docs/decisions.md")]
 pub mod decisions {}
 
+#[doc = include_str!("../docs/languages.md")]
+pub mod languages {}
+
 #[doc = include_str!("../docs/glossary.md")]
 pub mod glossary {}

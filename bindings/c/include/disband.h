@@ -1,6 +1,6 @@
 /* disband: group membership as a state machine. README.md beside this header's sources has the guide.
  *
- * Made from the Rust sources. Do not edit: `DISBAND_WRITE_HEADER=1 cargo test -p disband-c --test header`
+ * Made from the Rust sources. Do not edit: `DISBAND_WRITE_HEADER=1 cargo test -p disband-c-header`
  * writes it. */
 
 #ifndef DISBAND_H

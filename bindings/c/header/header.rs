@@ -4,7 +4,7 @@ use std::path::Path;
 
 #[test]
 fn the_header_is_made_from_the_sources() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let config = cbindgen::Config::from_file(folder.join("cbindgen.toml")).unwrap();
     let bindings = cbindgen::generate_with_config(folder, config).unwrap();
     let mut made = Vec::new();
