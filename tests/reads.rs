@@ -85,7 +85,7 @@ fn pages_of_a_dissolved_log_cover_all_entries_once() {
     }
     let dissolved = engine.dissolve(UserId(1), GROUP, Farewell::NONE, at(2)).unwrap().value;
     let (mut seen, mut page) = (Vec::new(), Page::newest(7));
-    while let Some((last, _)) = dissolved.page(page).last() {
+    while let Some((last, _)) = dissolved.page(page).next_back() {
         seen.extend(dissolved.page(page));
         page = Page::before(last, 7);
     }
