@@ -270,8 +270,9 @@ enum disband_status disband_engine_save(struct disband_engine engine,
 // Makes an engine of a snapshot and verifies it. The caller frees the engine. O(size).
 //
 // Errors, in this order: `DISBAND_STATUS_NULL_POINTER`, `DISBAND_STATUS_BAD_ARGUMENT` if `ids` or
-// `format` is none, `DISBAND_STATUS_BAD_FORMAT` if the bytes are no snapshot, if their ids are of
-// another type, or if the snapshot violates an invariant.
+// `format` is none, `DISBAND_STATUS_BAD_FORMAT` if the bytes are no snapshot with such ids, or if the
+// snapshot violates an invariant. A snapshot does not say the type of its ids, so pass the type that
+// they had: in JSON, ids of decimal digits can be read as either type.
 enum disband_status disband_engine_load(disband_ids ids,
                                         disband_format format,
                                         struct disband_slice saved,

@@ -51,8 +51,9 @@ impl AnyEngine {
     /// Reads a snapshot, which is a serialised engine, and verifies it. O(size).
     ///
     /// # Errors
-    /// [`FormatError`] if the bytes are no snapshot, if their ids have another type, or if the snapshot
-    /// breaks an invariant of the engine.
+    /// [`FormatError`] if the bytes are no snapshot with such ids, or if the snapshot breaks an invariant
+    /// of the engine. A snapshot does not say the type of its ids: in JSON, ids of decimal digits can be
+    /// read as either type.
     pub fn load(ids: Ids, snapshot: &[u8], format: Format) -> Result<Self, FormatError> {
         match ids {
             Ids::Numbers => format.decode(snapshot).map(AnyEngine::Numbers),

@@ -5,7 +5,8 @@ import { kind } from "./errors.js";
 import { alone, input, memory, wasm } from "./wasm.js";
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+// A text may begin with U+FEFF, which a decoder removes by default.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 // Splits a bigint into two halves, and makes one of them.
 const whole = new BigUint64Array(1);

@@ -1,5 +1,6 @@
 // Commands and queries: their fields in order.
 
+import { kind } from "./errors.js";
 import { groupOptions, id, known, option, rank, string, whole } from "./schema.js";
 
 const user = id;
@@ -74,7 +75,7 @@ export function writeData(writer, command, path) {
   if (typeof type !== "string" || !Object.hasOwn(COMMANDS, type)) {
     const names = Object.keys(COMMANDS).join(", ");
     const prefix = path === "" ? "" : `${path}.`;
-    throw new TypeError(`${prefix}type: expected one of ${names}, got ${JSON.stringify(type)}`);
+    throw new TypeError(`${prefix}type: expected one of ${names}, got ${typeof type === "string" ? JSON.stringify(type) : kind(type)}`);
   }
   const variant = COMMANDS[type];
   known(command, variant.fields, path);

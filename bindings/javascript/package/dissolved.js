@@ -1,7 +1,7 @@
 import { decode, encode, integer, split } from "./bytes.js";
 import { DISSOLVED, disposable } from "./handle.js";
 import { Part } from "./part.js";
-import { entry, group, id, list, member } from "./schema.js";
+import { PAGE, entry, group, id, known, list, member } from "./schema.js";
 import { result, wasm } from "./wasm.js";
 
 const MEMBERS = list(member);
@@ -44,7 +44,9 @@ export class Dissolved {
     return decode(this.#text, (reader) => MEMBERS.read(reader));
   }
 
-  history({ before, limit = 100 } = {}) {
+  history(page = {}) {
+    known(page, PAGE, "page");
+    const { before, limit = 100 } = page;
     const most = Number(integer(limit, "limit", 0, 2 ** 32 - 1));
     const given = before !== undefined && before !== null;
     const [low, high] = given ? split(integer(before, "before")) : [0, 0];

@@ -5,6 +5,7 @@ import { ENGINE, Handle, disposable } from "./handle.js";
 import { Outcome } from "./outcome.js";
 import { Refusal } from "./refusal.js";
 import * as schema from "./schema.js";
+import { FAREWELL, PAGE, known } from "./schema.js";
 import { memory, result, wasm } from "./wasm.js";
 
 const { list, option } = schema;
@@ -51,7 +52,8 @@ export class Engine {
     if (ids !== "numbers" && ids !== "text") {
       throw new TypeError(`ids: expected "numbers" or "text", got ${String(ids)}`);
     }
-    if (!(snapshot instanceof Uint8Array)) {
+    // An array of another realm, such as a frame, is one too.
+    if (Object.prototype.toString.call(snapshot) !== "[object Uint8Array]") {
       throw new TypeError(`snapshot: expected a Uint8Array, got ${kind(snapshot)}`);
     }
     const isText = ids === "text";
@@ -131,7 +133,9 @@ export class Engine {
     return this.#command("transfer", [owner, group, user], now);
   }
 
-  dissolve(owner, group, now, { note, successor } = {}) {
+  dissolve(owner, group, now, farewell = {}) {
+    known(farewell, FAREWELL, "farewell");
+    const { note, successor } = farewell;
     return this.#command("dissolve", [owner, group, note, successor], now);
   }
 
@@ -216,7 +220,9 @@ export class Engine {
     return this.#read("departures", [group], DEPARTURES) ?? undefined;
   }
 
-  history(reader, group, now, { before, limit = 100 } = {}) {
+  history(reader, group, now, page = {}) {
+    known(page, PAGE, "page");
+    const { before, limit = 100 } = page;
     return this.#read("history", [reader, group, before, limit, now], {
       read: (answer) => {
         if (answer.byte() === 1) throw new Refusal(answer, now);

@@ -207,8 +207,17 @@ export type ValuesOf<C extends readonly Command<I>[], I extends Id> = {
   -readonly [At in keyof C]: Values<I>[C[At]["type"]];
 };
 
+declare global {
+  interface SymbolConstructor {
+    readonly dispose: unique symbol;
+  }
+  interface Disposable {
+    [Symbol.dispose](): void;
+  }
+}
+
 /** What `using` needs. `Symbol.dispose` exists only where the JavaScript engine has it. */
-export interface Freeable {
+export interface Freeable extends Disposable {
   /**
    * Frees the memory in the WebAssembly module. A second call does nothing. Without it the memory is
    * freed some time after the object became unreachable, which may be late.
@@ -378,6 +387,7 @@ export interface Membership<I extends Id = Id> {
 export interface Sanction<I extends Id = Id> {
   readonly by: I;
   /** When it ends; null if it only ends when it is lifted. */
+  /** A bigint if it is above 2^53 - 1. */
   readonly until: number | null;
 }
 
@@ -472,13 +482,15 @@ export type Reason<I extends Id = Id> =
       readonly reason: "banned" | "muted";
       readonly code: 403;
       readonly by: I;
-      readonly until: number | null;
+      /** A bigint if it is above 2^53 - 1. */
+  readonly until: number | null;
     }
   | {
       readonly reason: "target_banned";
       readonly code: 409;
       readonly by: I;
-      readonly until: number | null;
+      /** A bigint if it is above 2^53 - 1. */
+  readonly until: number | null;
     }
   | { readonly reason: "id_reserved"; readonly code: 409; readonly until: number }
   | {
@@ -555,8 +567,11 @@ export class InvariantError extends Error {}
  * Nothing is changed then. n is the number of members of a group or of entries in its log, N that of
  * memberships in the engine.
  */
-export class Engine<I extends Id = Id> implements Freeable {
+export class Engine<in out I extends Id = Id> implements Freeable {
   private constructor();
+
+  /** The same as {@link free}, for `using`. */
+  [Symbol.dispose](): void;
 
   /** An engine whose ids are bigints from `0n` to `2n ** 64n - 1n`. A number as an id is a TypeError. */
   static withNumbers(config?: ConfigInput): Engine<bigint>;

@@ -163,6 +163,7 @@ export class Outcome {
   #isBatch;
   #source;
   #contents;
+  #isTaken = false;
 
   constructor(text, number, isBatch) {
     this.#text = text;
@@ -172,7 +173,11 @@ export class Outcome {
 
   get value() {
     const { value } = this.#read();
-    return value instanceof Dissolved ? this.#source.take(value) : value;
+    if (!this.#isTaken) {
+      for (const one of [value].flat()) if (one instanceof Dissolved) this.#source.take(one);
+      this.#isTaken = true;
+    }
+    return value;
   }
 
   get signals() {

@@ -127,6 +127,10 @@ export function known(value, fields, path) {
   }
 }
 
+/** The fields of a page of history, and of what an owner says at the end of a group. */
+export const PAGE = { before: true, limit: true };
+export const FAREWELL = { note: true, successor: true };
+
 export const rank = oneOf("member", "admin", "owner");
 
 let defaults;

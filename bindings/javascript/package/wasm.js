@@ -115,7 +115,7 @@ export function result(status, Invalid = Error, refused) {
   throw new Error("a value is missing: this is a defect of disband");
 }
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The first `length` bytes of the output as text. */
 export function text(length) {

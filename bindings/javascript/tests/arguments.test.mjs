@@ -185,3 +185,31 @@ test("engines are not made with new", () => {
     assert.throws(() => Engine.load("numbers", bad), TypeError);
   }
 });
+
+test("a text may begin with a byte order mark", () => {
+  const engine = Engine.withText({ quotas: UNLIMITED });
+  const [alice, group] = ["\uFEFFalice", "\uFEFFgroup"];
+  engine.create(alice, group, 1).free();
+  assert.equal(engine.group(group).owner, alice);
+  const long = `\uFEFF${"x".repeat(100)}`;
+  engine.post(alice, group, long, 2).free();
+  assert.equal(engine.history(alice, group, 3)[0].message, long);
+  const users = Array.from({ length: 600 }, (_, index) => `\uFEFF${String(index).padStart(4, "0")}`);
+  engine.applyAll(users.map((user) => ({ type: "join", user, group })), 4).free();
+  const [signal] = engine.post(alice, group, "hi", 5).signals;
+  assert.deepEqual([...signal.audience], users);
+  assert.equal(JSON.parse(signal.frame()).groupid, group);
+});
+
+test("unknown fields of a farewell and of a page are errors", () => {
+  const engine = Engine.withText();
+  engine.create("alice", "music", 1).free();
+  for (const farewell of ["bye", null, { sucessor: "art" }]) {
+    assert.throws(() => engine.dissolve("alice", "music", 2, farewell), TypeError);
+  }
+  for (const page of [5, null, { size: 5 }]) {
+    assert.throws(() => engine.history("alice", "music", 2, page), TypeError);
+  }
+  assert.throws(() => engine.apply({ type: 1n }, 2), TypeError);
+  assert.equal(engine.group("music").members, 1);
+});

@@ -26,11 +26,21 @@ for (const { ids, make, id } of KINDS) {
     const methods = Object.getOwnPropertyNames(Engine.prototype).filter((name) => !["constructor", "free", "ids"].includes(name));
     assert.ok(methods.length > 30, `${methods}`);
     for (const name of methods) {
-      const given = { equals: [other], save: [], sweep: [5], setConfig: [{}], applyAll: [[], 10] }[name] ?? [alice, group, 10, 10, 10];
+      const given = { dissolve: [alice, group, 10], history: [alice, group, 10], equals: [other], save: [], sweep: [5], setConfig: [{}], applyAll: [[], 10] }[name] ?? [alice, group, 10, 10, 10];
       assert.throws(() => engine[name](...given), EngineFreedError, name);
     }
     assert.throws(() => other.equals(engine), EngineFreedError);
     assert.ok(new EngineFreedError() instanceof FreedError);
+  });
+
+  test(`${ids}: a dissolved group that was read of a batch outlives its outcome`, () => {
+    const engine = make();
+    engine.create(alice, group, 10).free();
+    const outcome = engine.applyAll([{ type: "dissolve", owner: alice, group }], 10);
+    const [dissolved] = outcome.value;
+    outcome.free();
+    assert.equal(dissolved.group().owner, alice);
+    dissolved.free();
   });
 
   test(`${ids}: every use of a freed outcome is an error`, () => {

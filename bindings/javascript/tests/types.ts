@@ -28,6 +28,11 @@ const numbers = Engine.withNumbers({
   limits: { noteBytes: null, messageBytes: 5n },
 });
 const text = Engine.withText();
+
+const disposable: Disposable = text;
+disposable[Symbol.dispose]();
+// @ts-expect-error: an engine of bigints is no engine of bigints and strings
+const mixed: Engine = numbers;
 same<typeof numbers, Engine<bigint>>(true);
 same<typeof text, Engine<string>>(true);
 same<typeof numbers.ids, "numbers">(true);

@@ -73,10 +73,10 @@ impl Engine {
     }
 
     /// Reads a snapshot that `save` wrote, and verifies it. O(size), without the GIL. `ValueError` if the
-    /// bytes are no snapshot, or one whose ids have another type.
+    /// bytes are no snapshot with such ids.
     ///
     /// A snapshot does not say the type of its ids, so `ids` must be the type that they had. In JSON all
-    /// ids are strings: a JSON snapshot of an engine of `int` is also one of an engine of `str`.
+    /// ids are strings: ids of decimal digits can be read as either type.
     #[staticmethod]
     #[pyo3(signature = (ids, data, format="postcard"))]
     fn load(
@@ -131,7 +131,8 @@ impl Engine {
     /// `by` makes `user` a member, in open and closed groups alike. `value` is the stint of `user`.
     /// O(log N).
     ///
-    /// Signals: `MemberJoin` from `user`, to every member but `by`.
+    /// Signals: `MemberJoin` from `user`, to every member but `by`; in a quiet group, to `user` and to the
+    /// owner and the admins but `by`.
     ///
     /// Refused as: 429 `TooFast`; 404 `NoSuchGroup`, `Dissolved`; 400 `NotMember`; 403 `NotAdmin`,
     /// `NotOwner`; 409 `AlreadyMember`, `TargetBanned`; 413 `OverLimit`.
@@ -150,7 +151,8 @@ impl Engine {
     /// `Left`, a `Succeeded` or, if the user owned the group and it was dissolved, a `Dissolved`.
     /// O(log N) for a group of any size.
     ///
-    /// Signals: `MemberLeave` to the remaining members, and `OwnerChange` if an admin becomes the owner;
+    /// Signals: `MemberLeave` to the remaining members (in a quiet group, of a plain member, to the owner
+    /// and the admins), and `OwnerChange` if an admin becomes the owner;
     /// or, if the group is dissolved, `MemberKick` and then `HistoryPurge` to every other member.
     ///
     /// Refused as: 429 `TooFast`; 404 `NoSuchGroup`, `Dissolved`; 400 `NotMember`; 409 `OwnerMustStay`.
@@ -234,7 +236,8 @@ impl Engine {
     /// Ends the membership of `user`, who must have a lower rank than `by`. `value` is the stint that
     /// ended. O(log N).
     ///
-    /// Signals: `MemberKick` from `user`, to the remaining members and `user`.
+    /// Signals: `MemberKick` from `user`, to the remaining members and `user`; in a quiet group, of a plain
+    /// member, to the owner, the admins and `user`.
     ///
     /// Refused as: 429 `TooFast`; 404 `NoSuchGroup`, `Dissolved`; 400 `NotMember`; 403 `NotAdmin`,
     /// `Outranked`; 400 `TargetNotMember`.
@@ -516,6 +519,11 @@ impl Engine {
     /// Whether there is a group with this id. O(log N).
     fn __contains__(&self, group: &Bound<'_, PyAny>) -> PyResult<bool> {
         each!(&self.slot, AnySlot(slot) => read::contains(slot, group))
+    }
+
+    /// An engine is true, also without groups.
+    fn __bool__(&self) -> bool {
+        true
     }
 
     /// How many groups there are. O(1).

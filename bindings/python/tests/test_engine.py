@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import FrozenInstanceError
 from typing import Any, Literal, get_origin
 
 import pytest
@@ -184,6 +185,39 @@ def test_a_batch() -> None:
     assert engine.owned_by(1) == [7]
     with pytest.raises(ValueError, match="a batch has no reply"):
         batch.outcome.reply()
+
+
+def test_a_batch_has_one_block() -> None:
+    engine = Engine(int)
+    engine.create(1, 7, NOW)
+    batch = engine.batch(NOW)
+    with pytest.raises(KeyError), batch:
+        batch.post(1, 7, "from the failed block")
+        raise KeyError
+    with pytest.raises(RuntimeError, match="one block"), batch:
+        pass
+    assert engine.history(1, 7, NOW) == []
+
+
+def test_an_engine_is_true() -> None:
+    engine = Engine(int)
+    assert engine and len(engine) == 0
+    engine.close()
+    assert engine
+
+
+def test_ranks_are_ordered() -> None:
+    assert sorted([Rank.OWNER, Rank.MEMBER, Rank.ADMIN]) == [Rank.MEMBER, Rank.ADMIN, Rank.OWNER]
+    assert Rank.ADMIN > Rank.MEMBER and Rank.ADMIN >= Rank.ADMIN
+    assert Rank.MEMBER < Rank.OWNER and Rank.MEMBER <= Rank.MEMBER
+    with pytest.raises(TypeError):
+        sorted([Rank.OWNER, 1])  # type: ignore[type-var]
+
+
+def test_generic_dataclasses_are_made_with_their_type() -> None:
+    assert commands.Join[str]("alice", "music") == commands.Join("alice", "music")
+    with pytest.raises(FrozenInstanceError):
+        commands.Join(1, 7).user = 2  # type: ignore[misc]
 
 
 def test_a_refused_batch_does_nothing() -> None:

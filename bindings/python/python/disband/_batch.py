@@ -16,6 +16,7 @@ Id = TypeVar("Id", int, str)
 class Batch(Generic[Id]):
     """Collects commands in a `with` block. At the end of the block all of them are carried out, or, if
     one is refused, none. If an exception leaves the block, none is carried out. Rate limits do not apply.
+    A batch has one block.
 
     Its methods are those of `Engine`, without `now`. Each appends one command.
     """
@@ -23,6 +24,7 @@ class Batch(Generic[Id]):
     def __init__(self, engine: Engine[Id], now: int) -> None:
         self._engine: Engine[Id] = engine
         self._now = now
+        self._entered = False
         self._outcome: Outcome[tuple[Any, ...], Id] | None = None
         self.commands: list[Command[Any, Id]] = []
         """The commands, in the order in which they will be carried out."""
@@ -36,6 +38,9 @@ class Batch(Generic[Id]):
         return self._outcome
 
     def __enter__(self) -> Batch[Id]:
+        if self._entered:
+            raise RuntimeError("a batch has one block: make another one")
+        self._entered = True
         return self
 
     def __exit__(

@@ -27,6 +27,24 @@ class Rank(_Name):
     OWNER = "owner"
     """May also act on admins, set ranks and options, transfer the group and dissolve it."""
 
+    # As strings they would be compared by the alphabet.
+
+    def __lt__(self, other: object) -> bool:
+        return self._place < other._place if isinstance(other, Rank) else NotImplemented
+
+    def __le__(self, other: object) -> bool:
+        return self._place <= other._place if isinstance(other, Rank) else NotImplemented
+
+    def __gt__(self, other: object) -> bool:
+        return self._place > other._place if isinstance(other, Rank) else NotImplemented
+
+    def __ge__(self, other: object) -> bool:
+        return self._place >= other._place if isinstance(other, Rank) else NotImplemented
+
+    @property
+    def _place(self) -> int:
+        return list(Rank).index(self)
+
 
 class OwnerExit(_Name):
     """What happens to a group when its owner leaves. If the owner is the only member, the group is

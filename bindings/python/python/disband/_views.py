@@ -10,7 +10,7 @@ from ._options import Rank
 Id = TypeVar("Id", int, str)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Member(Generic[Id]):
     """A member of a group."""
 
@@ -22,7 +22,7 @@ class Member(Generic[Id]):
     """The member's rank."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PastMember(Generic[Id]):
     """A membership that ended, which a group remembers."""
 
@@ -34,7 +34,7 @@ class PastMember(Generic[Id]):
     """Who kicked them; `None` if they left."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Membership(Generic[Id]):
     """A group that a user is a member of."""
 
@@ -44,7 +44,7 @@ class Membership(Generic[Id]):
     """The number of the membership."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sanction(Generic[Id]):
     """A ban or a mute."""
 
@@ -56,7 +56,7 @@ class Sanction(Generic[Id]):
     """When it ends; `None` if it only ends when it is lifted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry(Generic[Id]):
     """One message in a group's log."""
 

@@ -21,7 +21,7 @@ class Left:
     """When they left."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kicked(Generic[Id]):
     """The user was kicked."""
 

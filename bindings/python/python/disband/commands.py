@@ -25,7 +25,7 @@ class Command(Generic[Value, Id]):
     """Which operation the command is."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Create(Command[int, Id]):
     """`Engine.create`"""
 
@@ -39,7 +39,7 @@ class Create(Command[int, Id]):
     """The group's options; `None` for the defaults."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Join(Command[int, Id]):
     """`Engine.join`"""
 
@@ -51,7 +51,7 @@ class Join(Command[int, Id]):
     """Which group."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Leave(Command[Departure[Id], Id]):
     """`Engine.leave`"""
 
@@ -65,7 +65,7 @@ class Leave(Command[Departure[Id], Id]):
     """The membership to end; `None` for the present one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LeaveAll(Command[tuple[tuple[Id, Departure[Id]], ...], Id]):
     """`Engine.leave_all`"""
 
@@ -75,7 +75,7 @@ class LeaveAll(Command[tuple[tuple[Id, Departure[Id]], ...], Id]):
     """Who leaves every group."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Post(Command[int, Id]):
     """`Engine.post`"""
 
@@ -89,7 +89,7 @@ class Post(Command[int, Id]):
     """The text."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Edit(Command[None, Id]):
     """`Engine.edit`"""
 
@@ -105,7 +105,7 @@ class Edit(Command[None, Id]):
     """The new text."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Erase(Command[None, Id]):
     """`Engine.erase`"""
 
@@ -119,7 +119,7 @@ class Erase(Command[None, Id]):
     """The number of the entry."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Add(Command[int, Id]):
     """`Engine.add`"""
 
@@ -133,7 +133,7 @@ class Add(Command[int, Id]):
     """Who is added."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kick(Command[int, Id]):
     """`Engine.kick`"""
 
@@ -147,7 +147,7 @@ class Kick(Command[int, Id]):
     """Who is kicked."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ban(Command[Optional[int], Id]):
     """`Engine.ban`"""
 
@@ -163,7 +163,7 @@ class Ban(Command[Optional[int], Id]):
     """When the ban ends; `None` if it only ends when it is lifted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unban(Command[None, Id]):
     """`Engine.unban`"""
 
@@ -177,7 +177,7 @@ class Unban(Command[None, Id]):
     """Whose ban to lift."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mute(Command[None, Id]):
     """`Engine.mute`"""
 
@@ -193,7 +193,7 @@ class Mute(Command[None, Id]):
     """When the mute ends; `None` if it only ends when it is lifted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unmute(Command[None, Id]):
     """`Engine.unmute`"""
 
@@ -207,7 +207,7 @@ class Unmute(Command[None, Id]):
     """Whose mute to lift."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SetRank(Command[None, Id]):
     """`Engine.set_rank`"""
 
@@ -223,7 +223,7 @@ class SetRank(Command[None, Id]):
     """The new rank."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SetOptions(Command[None, Id]):
     """`Engine.set_options`"""
 
@@ -237,7 +237,7 @@ class SetOptions(Command[None, Id]):
     """The new options, all of them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Transfer(Command[None, Id]):
     """`Engine.transfer`"""
 
@@ -251,7 +251,7 @@ class Transfer(Command[None, Id]):
     """The new owner."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Dissolve(Command[Dissolved[Id], Id]):
     """`Engine.dissolve`"""
 

@@ -18,7 +18,7 @@ class Left:
     """The stint that ended."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Succeeded(Generic[Id]):
     """The user owned the group, and an admin is the owner now."""
 

@@ -12,7 +12,7 @@ from ._options import Rank
 Id = TypeVar("Id", int, str)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MemberJoin(Generic[Id]):
     """`from_` joined, or was added by `by`. Audience: if `from_` joined, the other members; if `from_`
     was added, every member except `by`. In a quiet group: the staff except `by`, and `from_` if they
@@ -28,7 +28,7 @@ class MemberLeave:
     staff."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MemberKick(Generic[Id]):
     """If `from_` is `by`, the owner dissolved the group, and everyone in the audience lost their
     membership. Else `from_` was kicked. Audience: in a dissolution, every member except the owner. Else
@@ -39,7 +39,7 @@ class MemberKick(Generic[Id]):
     """Who kicked them, or dissolved the group."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HistoryPurge(Generic[Id]):
     """The group was dissolved by its owner, who is `from_`, and its log is gone. Audience: every former
     member except the owner."""
@@ -52,7 +52,7 @@ class HistoryPurge(Generic[Id]):
     """The group that replaces this one, if the owner named one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OwnerChange(Generic[Id]):
     """`from_` is the new owner. Audience: every member. After a transfer `previous` is an admin now; if
     the previous owner left, their `MemberLeave` came before."""
@@ -77,7 +77,7 @@ class MessageErase:
     """The number of its entry in the log."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mute(Generic[Id]):
     """`from_` may not post or edit any more. Audience: every member."""
 
@@ -87,7 +87,7 @@ class Mute(Generic[Id]):
     """When the mute ends; `None` if it only ends when it is lifted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unmute(Generic[Id]):
     """`from_` may post and edit again. Audience: every member."""
 
