@@ -19,6 +19,7 @@ pub enum Ids {
 }
 
 /// The same expression for an engine, outcome, audience or other value with each type of ids.
+#[macro_export]
 macro_rules! each {
     ($any:expr, $of:ident($one:pat) => $do:expr) => {
         match $any {

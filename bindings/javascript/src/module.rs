@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use disband::{Config, GroupOptions, Page, Timestamp};
-use disband_dynamic::{AnyAudience, AnyDissolved, AnyEngine, AnyOutcome, Format, Ids};
+use disband_dynamic::{AnyAudience, AnyDissolved, AnyEngine, AnyOutcome, Format, Ids, each};
 
 use crate::failure::Failure;
 use crate::memory::{
@@ -95,16 +95,6 @@ fn shrink(buffer: &mut Vec<u8>) {
 /// The first bytes of the input.
 fn given(input: &[u8], length: usize) -> Result<&[u8], Failure> {
     input.get(..length).ok_or(Failure::NoValue)
-}
-
-/// The same expression for a value with each type of ids.
-macro_rules! each {
-    ($any:expr, $of:ident($one:pat) => $do:expr) => {
-        match $any {
-            $of::Numbers($one) => $do,
-            $of::Text($one) => $do,
-        }
-    };
 }
 
 impl Module {

@@ -10,16 +10,6 @@ use pyo3::types::{PyBool, PyInt, PyString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The same expression for each type of ids.
-macro_rules! each {
-    ($any:expr, $of:ident($one:pat) => $do:expr) => {
-        match $any {
-            $of::Numbers($one) => $do,
-            $of::Text($one) => $do,
-        }
-    };
-}
-
 /// The same expression for each type of ids, as the variant of another enum with the same name.
 macro_rules! each_to {
     ($any:expr, $of:ident($one:pat) => $to:ident($do:expr)) => {
@@ -30,7 +20,9 @@ macro_rules! each_to {
     };
 }
 
-pub(crate) use {each, each_to};
+/// The same expression for each type of ids.
+pub(crate) use disband_dynamic::each;
+pub(crate) use each_to;
 
 /// An id that is a Python object outside of this crate.
 pub(crate) trait PyId:
