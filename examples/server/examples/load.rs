@@ -1,6 +1,6 @@
 //! Measures the load that the server can take, over loopback, with and without a disk.
 //!
-//! `cargo run --release -p disband-server --example load`
+//! `cargo run --release -p disband-server-example --example load`
 //!
 //! There are a thousand users in groups of ten, each with a WebSocket. First, clients post
 //! messages; then, clients leave and join. Each client waits for the reply before its next request.
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use disband::{Config, Quotas};
-use disband_server::{Options, Server};
+use disband_server_example::{Options, Server};
 use futures_util::StreamExt;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};

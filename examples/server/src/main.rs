@@ -1,4 +1,4 @@
-//! Run `cargo run --release -p disband-server`, then open the printed address in a browser.
+//! Run `cargo run --release -p disband-server-example`, then open the printed address in a browser.
 
 use std::fs;
 use std::io;
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use disband::Config;
-use disband_server::{Options, Server};
+use disband_server_example::{Options, Server};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::warn;
 use tracing_subscriber::EnvFilter;
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("disband-server: {error}");
+            eprintln!("disband-server-example: {error}");
             ExitCode::FAILURE
         }
     }

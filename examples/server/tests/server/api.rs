@@ -1,6 +1,6 @@
 //! The HTTP routes, and the refusals.
 
-use disband_server::Options;
+use disband_server_example::Options;
 use reqwest::Method;
 use serde_json::{Value, json};
 

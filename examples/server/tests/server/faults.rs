@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use disband::{Engine, GroupId, Page, Timestamp, UserId};
-use disband_server::{Journal, JournalError, Options, Server, Storage, Tokens};
+use disband_server_example::{Journal, JournalError, Options, Server, Storage, Tokens};
 use reqwest::Method;
 use serde_json::json;
 use tempfile::TempDir;
@@ -35,7 +35,7 @@ fn options(folder: &TempDir) -> Options {
 /// limits.
 fn spawn(folder: &Path, shell: &str, more: &[&str]) -> (Child, World) {
     let mut child = Command::new("bash")
-        .args(["-c", &format!("{shell} exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_disband-server")])
+        .args(["-c", &format!("{shell} exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_disband-server-example")])
         .args(["--listen", "127.0.0.1:0", "--data"])
         .arg(folder.join("data"))
         .arg("--config")

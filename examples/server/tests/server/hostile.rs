@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use disband_server::Options;
+use disband_server_example::Options;
 use futures_util::SinkExt;
 use reqwest::Method;
 use serde_json::json;

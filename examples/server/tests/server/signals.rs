@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use disband_server::QUEUE;
+use disband_server_example::QUEUE;
 use serde_json::{Value, json};
 
 use crate::world::{World, type_and_from};

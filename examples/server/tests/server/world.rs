@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use disband::{Config, Limits, Quotas};
-use disband_server::{Options, Server};
+use disband_server_example::{Options, Server};
 use futures_util::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
