@@ -48,6 +48,7 @@ proptest! {
             let mut charged = before.clone();
             let (kind, actor, group) = (command.operation(), command.actor(), command.group());
             let charge = charged.charge(kind, actor, group, *now);
+            assert_eq!(before.admits(kind, actor, group, *now), charge);
             match result {
                 Err(Refusal::TooFast { retry_at }) => {
                     assert_eq!(charge, Err(Refusal::TooFast { retry_at: *retry_at }));

@@ -943,13 +943,49 @@ impl<U: Id, G: Id> Engine<U, G> {
         now: Timestamp,
     ) -> Result<(), Refusal<U, G>> {
         if let Some(rate) = self.state.config.quotas.of(operation).rate() {
-            let group = group.filter(|group| self.state.groups.contains(group)).cloned();
             self.limiter
-                .charge(operation, (user.clone(), group), &rate, now)
+                .charge(operation, self.place(user, group), &rate, now)
                 .map_err(|retry_at| Refusal::TooFast { retry_at })?;
         }
         self.state.tidy(share(operation), now);
         Ok(())
+    }
+
+    /// What [`charge`](Self::charge) would return; it changes nothing. O(log N), without a clone.
+    ///
+    /// This too is for hosts that replicate commands. A command that is refused as too fast changes
+    /// nothing, so the host need not replicate it.
+    ///
+    /// # Errors
+    /// - 429 [`TooFast`](Refusal::TooFast)
+    ///
+    /// # Examples
+    /// ```
+    /// use disband::{Engine, GroupId, Operation, Timestamp, UserId};
+    ///
+    /// let mut engine = Engine::<UserId, GroupId>::default();
+    /// let (alice, group, now) = (UserId(1), GroupId(7), Timestamp(1_000));
+    /// while engine.admits(Operation::Leave, &alice, Some(&group), now).is_ok() {
+    ///     assert_eq!(engine.leave(alice, group, now).unwrap_err().code(), 404);
+    /// }
+    /// assert_eq!(engine.leave(alice, group, now).unwrap_err().code(), 429);
+    /// ```
+    pub fn admits(
+        &self,
+        operation: Operation,
+        user: &U,
+        group: Option<&G>,
+        now: Timestamp,
+    ) -> Result<(), Refusal<U, G>> {
+        let Some(rate) = self.state.config.quotas.of(operation).rate() else { return Ok(()) };
+        self.limiter
+            .admits(operation, &self.place(user, group), &rate, now)
+            .map_err(|retry_at| Refusal::TooFast { retry_at })
+    }
+
+    /// The allowance to charge: all ids without a group share one.
+    fn place(&self, user: &U, group: Option<&G>) -> (U, Option<G>) {
+        (user.clone(), group.filter(|group| self.state.groups.contains(group)).cloned())
     }
 
     /// Replaces the whole configuration. This comes from the host, not from a user, so it has no rate

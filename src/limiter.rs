@@ -203,6 +203,18 @@ impl<U: Id, G: Id> Limiter<U, G> {
         Ok(())
     }
 
+    /// What [`charge`](Self::charge) would return. Changes nothing. O(log cells).
+    pub(crate) fn admits(
+        &self,
+        operation: Operation,
+        place: &Place<U, G>,
+        rate: &Rate,
+        now: Timestamp,
+    ) -> Result<(), Timestamp> {
+        let cell = self.cells.get(&operation).and_then(|cells| cells.of.get(place));
+        rate.charge(cell.map(|cell| cell.0), now).map(|_| ())
+    }
+
     /// Evicts a few expired cells: those that expired first, and of those the smallest by user, group
     /// and operation. O(log cells).
     fn evict(&mut self, now: Timestamp) {

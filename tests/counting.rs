@@ -229,6 +229,7 @@ const READS: &[Read] = &[
     Read { name: "clone", read: |w, _| count(|| w.engine.clone()).1, most: [0, 0, 0, 0, 0, 0] },
     Read { name: "preview of a leave", read: preview, most: [104, 56, 771, 39, 34_304, 35] },
     Read { name: "charge", read: charge, most: [45, 75, 640, 30, 29_088, 0] },
+    Read { name: "admits", read: admits, most: [45, 75, 2, 30, 0, 0] },
     Read { name: "set_config that changes every quota", read: set_config, most: [0, 0, 0, 2, 320, 2] },
     Read { name: "audience: clone", read: clone_audience, most: [0, 0, 0, 0, 0, 0] },
     Read { name: "groups_after, 100 groups", read: groups_after, most: [0, 30, 0, 1, 128, 1] },
@@ -1069,6 +1070,14 @@ fn charge(world: &World, sample: usize) -> Counts {
     let now = Timestamp(world.now);
     let (charged, counts) = count(|| engine.charge(Operation::Post, &user, Some(&MAIN), now));
     charged.unwrap();
+    counts
+}
+
+fn admits(world: &World, sample: usize) -> Counts {
+    let (engine, user) = (&world.engine, User(world.pick(sample)));
+    let now = Timestamp(world.now);
+    let (admitted, counts) = count(|| engine.admits(Operation::Post, &user, Some(&MAIN), now));
+    admitted.unwrap();
     counts
 }
 
