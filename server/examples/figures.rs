@@ -43,9 +43,22 @@ struct Arguments {
     /// Commands before the restart is measured.
     #[arg(long, default_value_t = 1_000_000)]
     history: u64,
+    /// How many clients send commands at the same time.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 64, 256])]
+    clients: Vec<u64>,
+    /// Which part to measure; all of them if not given.
+    #[arg(long)]
+    part: Option<Part>,
     /// Everything small, to see that it works.
     #[arg(long)]
     quick: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Part {
+    Commands,
+    Crowd,
+    Restart,
 }
 
 const PER_GROUP: u64 = 10;
@@ -340,7 +353,7 @@ async fn loads(arguments: &Arguments) -> Result<()> {
             (true, Work::Post),
             (true, Work::LeaveJoin),
         ] {
-            for clients in [1, 64, 256] {
+            for &clients in &arguments.clients {
                 let folder = tempfile::tempdir_in(".")?;
                 let (new, old) = (folder.path().join("new"), folder.path().join("old"));
                 let mut servers = vec![
@@ -393,6 +406,7 @@ async fn crowd(arguments: &Arguments) -> Result<()> {
         let large = 1_000_000;
         let mut owner = Client::new(&server.address, large).await?;
         owner.ok(&format!("/x/group/create/{large}"), "{}").await?;
+        drop(owner);
         let bytes = Arc::new(AtomicU64::new(0));
         for user in 1..=arguments.crowd {
             let mut client = Client::new(&server.address, large + user).await?;
@@ -410,6 +424,8 @@ async fn crowd(arguments: &Arguments) -> Result<()> {
         };
         print("quiet", measure(&server, Work::Post, 8, 1000, time).await?);
         let stop = Arc::new(AtomicBool::new(false));
+        // The servers close connections that are idle for ten seconds.
+        let mut owner = Client::new(&server.address, large).await?;
         let telling = tokio::spawn({
             let stop = Arc::clone(&stop);
             async move {
@@ -480,9 +496,17 @@ async fn main() -> Result<()> {
     let mut arguments = Arguments::parse();
     if arguments.quick {
         arguments =
-            Arguments { seconds: 0.1, sockets: 100, crowd: 100, history: 1000, quick: true };
+            Arguments { seconds: 0.1, sockets: 100, crowd: 100, history: 1000, ..arguments };
     }
-    loads(&arguments).await?;
-    crowd(&arguments).await?;
-    restart(&arguments).await
+    let wants = |part| arguments.part.is_none_or(|wanted| wanted == part);
+    if wants(Part::Commands) {
+        loads(&arguments).await?;
+    }
+    if wants(Part::Crowd) {
+        crowd(&arguments).await?;
+    }
+    if wants(Part::Restart) {
+        restart(&arguments).await?;
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tracing::{info, warn};
 
+use crate::clock::{ClockWatch, Step};
 use crate::disk::Disk;
 use crate::health::{Health, Reason};
 use crate::log::Log;
@@ -40,6 +41,8 @@ pub(crate) struct KeeperOptions {
 
 /// The keeper of one node.
 pub(crate) struct Keeper<W: World> {
+    world: W,
+    clock: ClockWatch,
     raft: Raft<TypeConfig>,
     state: Arc<State>,
     log: Log,
@@ -64,9 +67,12 @@ impl<W: World> Keeper<W> {
         metrics: Arc<Metrics>,
         options: KeeperOptions,
     ) -> Keeper<W> {
-        let Node { raft, state, log, disk, outside, built, .. } = node;
+        let Node { world, raft, state, log, disk, outside, built, .. } = node;
         let now = Instant::now();
+        let clock = ClockWatch::new(world.wall(), now);
         Keeper {
+            world,
+            clock,
             raft,
             state,
             log,
@@ -112,6 +118,11 @@ impl<W: World> Keeper<W> {
             warn!("the clock was set back by more than ten seconds");
         }
         self.look_at_disk().await;
+        match self.clock.look(self.world.wall(), Instant::now()) {
+            Some(Step::Forward(ms)) => warn!(ms, "the wall clock was set forward"),
+            Some(Step::Back(ms)) => warn!(ms, "the wall clock was set back"),
+            None => {}
+        }
         let every = match &self.disk {
             Some(_) => self.options.snapshot_every,
             None => self.options.snapshot_every.min(IN_MEMORY),

@@ -4,6 +4,7 @@
 #![allow(missing_debug_implementations, reason = "a node is never printed")]
 
 mod answer;
+mod clock;
 mod connections;
 pub mod disk;
 mod dispatcher;

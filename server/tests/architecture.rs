@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const ORDER: [&str; 37] = [
+const ORDER: [&str; 38] = [
     "name",
     "key",
     "types",
@@ -35,6 +35,7 @@ const ORDER: [&str; 37] = [
     "node",
     "proposer",
     "reads",
+    "clock",
     "keeper",
     "tokens",
     "secret",

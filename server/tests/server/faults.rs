@@ -537,6 +537,23 @@ async fn a_data_folder_is_locked_by_one_server_and_survives_a_restart() {
 }
 
 #[tokio::test]
+async fn only_the_owner_of_a_data_folder_can_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    let world = World::with(on_disk(&folder)).await;
+    world.group(7, 1, [2]).await;
+    world.stop().await;
+    let data = folder.path().join("data");
+    let files = fs::read_dir(&data).unwrap().map(|file| file.unwrap().path());
+    let all: Vec<_> = files.chain([data]).collect();
+    assert!(all.len() >= 5, "{all:?}");
+    for path in all {
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}", path.display());
+    }
+}
+
+#[tokio::test]
 async fn the_configuration_may_change_at_each_start() {
     let folder = folder();
     let world = World::with(on_disk(&folder)).await;
