@@ -35,7 +35,11 @@ fn options(folder: &TempDir) -> Options {
 /// limits.
 fn spawn(folder: &Path, shell: &str, more: &[&str]) -> (Child, World) {
     let mut child = Command::new("bash")
-        .args(["-c", &format!("{shell} exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_disband-server-example")])
+        .args([
+            "-c",
+            &format!("{shell} exec \"$0\" \"$@\""),
+            env!("CARGO_BIN_EXE_disband-server-example"),
+        ])
         .args(["--listen", "127.0.0.1:0", "--data"])
         .arg(folder.join("data"))
         .arg("--config")
