@@ -116,6 +116,7 @@ fn commands_in_the_pages_name_examples_and_packages_that_exist() {
     let manifests = files("", "Cargo.toml");
     let manifests: Vec<_> =
         manifests.iter().map(|manifest| fs::read_to_string(manifest).unwrap()).collect();
+    let sources = files("", ".rs");
     let mut count = 0;
     for path in files("", ".md") {
         let text = fs::read_to_string(&path).unwrap();
@@ -124,7 +125,7 @@ fn commands_in_the_pages_name_examples_and_packages_that_exist() {
             let exists = match pair[0] {
                 "--example" => {
                     let file = format!("examples/{}.rs", pair[1]);
-                    root().join(&file).exists() || path.with_file_name(&file).exists()
+                    sources.iter().any(|source| source.ends_with(&file))
                 }
                 "-p" => {
                     let name = format!("name = \"{}\"\n", pair[1]);
