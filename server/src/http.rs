@@ -70,9 +70,14 @@ fn with_layers(routes: Router) -> Router {
             HeaderValue::from_static("no-store"),
         ))
         // Log the path only: the query may contain a token.
-        .layer(TraceLayer::new_for_http().make_span_with(|request: &Request<_>| {
-            info_span!("request", method = %request.method(), path = request.uri().path())
-        }))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(|request: &Request<_>| {
+                    info_span!("request", method = %request.method(), path = request.uri().path())
+                })
+                // A 503 is an answer, and the node has logged the reason.
+                .on_failure(()),
+        )
 }
 
 /// Gives an error from axum or from a layer the JSON body that all other errors have.

@@ -37,6 +37,8 @@ pub(crate) struct KeeperOptions {
     pub(crate) snapshot_every: u64,
     pub(crate) forget_after: Duration,
     pub(crate) min_free: u64,
+    /// The length of a segment of the log.
+    pub(crate) segment_bytes: u64,
 }
 
 /// The keeper of one node.
@@ -146,6 +148,15 @@ impl<W: World> Keeper<W> {
 
     /// Seals the segment, so that it can be removed, and takes a snapshot.
     async fn take(&mut self) {
+        // A log that cannot create its next segment fails for good. The present one still has room.
+        if let Some(disk) = &self.disk
+            && disk.free().await.is_ok_and(|free| free < 2 * self.options.segment_bytes)
+        {
+            warn!("no snapshot: the disk has too little free space");
+            self.metrics.snapshot_failures.inc();
+            self.retry();
+            return;
+        }
         self.bytes = self.log.figures().appended();
         self.due = Instant::now() + period(self.options.forget_after);
         if let Err(error) = self.log.seal().await {

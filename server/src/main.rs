@@ -29,9 +29,11 @@ struct Arguments {
     config: Option<PathBuf>,
     /// Take a snapshot after this many bytes of log.
     #[arg(long, value_name = "BYTES", default_value_t = Options::default().snapshot_every)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     snapshot_every: u64,
     /// No file holds an erased message or the history of a dissolved group for longer than this.
     #[arg(long, value_name = "SECONDS", default_value_t = Options::default().forget_after.as_secs())]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     forget_after: u64,
     /// Refuse commands while the disk has less free space than this.
     #[arg(long, value_name = "BYTES", default_value_t = Options::default().min_free)]
@@ -56,6 +58,10 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         Some(path) => {
             let with_path = |cause: &dyn std::fmt::Display| format!("{}: {cause}", path.display());
             let text = real::read_to_string(path).map_err(|error| with_path(&error))?;
+            // Serde also reads an array as a struct.
+            if !text.trim_start().starts_with('{') {
+                return Err(with_path(&"not a JSON object").into());
+            }
             serde_json::from_str(&text).map_err(|error| with_path(&error))?
         }
         None => Config::default(),

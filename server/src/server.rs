@@ -182,6 +182,7 @@ impl Running {
             snapshot_every: options.snapshot_every,
             forget_after: options.forget_after,
             min_free: options.min_free,
+            segment_bytes: options.segment_bytes,
         };
         let keeper = Keeper::new(node, Arc::clone(&health), metrics, keeper);
         let keeping = spawn_with_guard(world, keeper.run());

@@ -187,6 +187,16 @@ struct Entry<'a> {
     erased_by: Option<&'a Name>,
 }
 
+/// The bytes of a text as JSON, without the quotes around it.
+fn json_len(text: &str) -> usize {
+    let len = |byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
+        0..32 => 6,
+        _ => 1,
+    };
+    text.bytes().map(len).sum()
+}
+
 async fn history(
     reader: Reader,
     Path(group): Path<Name>,
@@ -200,7 +210,7 @@ async fn history(
     };
     let (mut page, mut bytes) = (Vec::new(), 0);
     for (seq, entry) in entries {
-        bytes += entry.message.len();
+        bytes += json_len(&entry.message);
         if bytes > PAGE_BYTES && !page.is_empty() {
             break;
         }
@@ -214,4 +224,15 @@ async fn history(
         });
     }
     Ok(Reply::data(&page))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_of_a_text_is_that_of_its_json() {
+        let all: String = (0..=255_u8).map(char::from).chain(['\u{2028}', '\u{10ffff}']).collect();
+        assert_eq!(json_len(&all) + 2, serde_json::to_string(&all).unwrap().len());
+    }
 }

@@ -241,7 +241,7 @@ fn drop_snapshot(
         return match index(begin).max(index(marks.purged)) {
             None => Ok(()),
             Some(upto) => Err(DataError::Missing {
-                file: "the snapshot".into(),
+                file: format!("{upto:020}.snapshot, or a newer one,"),
                 why: format!("the log from {first} on does not contain the entries up to {upto}"),
             }),
         };

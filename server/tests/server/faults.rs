@@ -344,6 +344,29 @@ async fn a_nearly_full_disk_refuses_commands_until_there_is_room() {
     world.stop().await;
 }
 
+/// A start takes a snapshot and a new segment, for which there is no room.
+#[tokio::test]
+async fn a_start_on_a_nearly_full_disk_goes_on_when_there_is_room() {
+    let disk = SimulatedDisk::new();
+    let world = World::of(start(&disk, options()).await.unwrap());
+    world.group(7, 1, [2]).await;
+    world.stop().await;
+    let used: usize = disk.names().iter().map(|name| disk.contents(name).unwrap().len()).sum();
+    disk.set_capacity(Some(used as u64 + 30_000));
+    let options = Options { min_free: 1 << 19, ..options() };
+    let world = World::of(crate::simulated::start_with(&disk, options).await.unwrap());
+    sleep(Duration::from_millis(600)).await;
+    let (status, reply) = world.post(2, "/x/group/post/7", json!({ "message": "x" })).await;
+    assert_eq!(status, 503);
+    assert_eq!(reply["data"]["reason"], "the disk has too little free space");
+    disk.set_capacity(None);
+    eventually("commands are accepted", async || {
+        world.post(2, "/x/group/post/7", json!({ "message": "x" })).await.0 == 200
+    })
+    .await;
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn a_full_disk_loses_no_answered_command() {
     let disk = SimulatedDisk::new();
