@@ -28,6 +28,9 @@ use crate::world::World;
 /// The most commands in one entry. A node applies a whole entry while it holds one lock.
 const MAX_BATCH: usize = 256;
 
+/// The most commands that are looked at for one entry. Those that need no entry must not hold up the others.
+const MAX_LOOKED_AT: usize = 1024;
+
 /// The most bytes of text in one entry, but for its last command.
 const MAX_TEXT: usize = 256 << 10;
 
@@ -117,14 +120,18 @@ impl Writer {
             let (at, now) = ((self.clock)(), Instant::now());
             let mut batch = Batch::default();
             let mut next = Some(first);
+            let mut looked_at = 0;
             let leads = is_ready(&self.metrics.borrow());
             while let Some(queued) = next {
+                looked_at += 1;
                 if leads {
                     self.admit(queued, at, now, &mut batch);
                 } else {
                     queued.reply.send(Err(NOT_LEADER));
                 }
-                let full = batch.requests.len() >= MAX_BATCH || batch.text >= MAX_TEXT;
+                let full = batch.requests.len() >= MAX_BATCH
+                    || batch.text >= MAX_TEXT
+                    || looked_at >= MAX_LOOKED_AT;
                 next = if full { None } else { queue.try_recv().ok() };
             }
             if !batch.requests.is_empty() {
