@@ -30,7 +30,7 @@ pub(crate) async fn token_key<W: World>(
         let bytes = file.read(0, LEN + 1).await.map_err(DataError::io(FILE))?;
         return decode(&bytes);
     }
-    info!("{FILE} is created: tokens from before are not valid");
+    info!("created {FILE}: tokens from before, if there are any, are not valid");
     let key = random(world);
     let sum = crc32fast::hash(&key).to_le_bytes();
     let bytes = [&key[..], &sum].concat();
