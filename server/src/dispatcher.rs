@@ -23,21 +23,16 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Starts the task. It ends when all clones of the dispatcher are dropped and its queue is empty.
-    /// `guard` is dropped then.
-    pub(crate) fn start<W: World>(
+    /// A dispatcher, and its task. The task ends when all clones of the dispatcher are dropped and its
+    /// queue is empty.
+    pub(crate) fn new<W: World>(
         world: &W,
         connections: Arc<Connections>,
-        guard: impl Send + 'static,
-    ) -> Dispatcher {
+    ) -> (Dispatcher, impl Future<Output = ()> + Send + 'static + use<W>) {
         let (queue, batches) = mpsc::channel(BACKLOG);
         let missed = Arc::new(AtomicBool::new(false));
         let task = Task { world: world.clone(), batches, missed: Arc::clone(&missed), connections };
-        world.spawn(async move {
-            task.run().await;
-            drop(guard);
-        });
-        Dispatcher { queue, missed }
+        (Dispatcher { queue, missed }, task.run())
     }
 
     /// Queues signals. If the queue is full, all connections are closed instead: their clients connect

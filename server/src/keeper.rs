@@ -16,6 +16,7 @@ use crate::log::Log;
 use crate::machine::Machine;
 use crate::metrics::Metrics;
 use crate::node::Node;
+use crate::options::Options;
 use crate::outside::Outside;
 use crate::raft::{SnapshotMeta, TypeConfig};
 use crate::state::State;
@@ -31,16 +32,6 @@ const RETRY: Duration = Duration::from_secs(10);
 /// is in memory.
 const IN_MEMORY: u64 = 4 << 20;
 
-/// When to take a snapshot, and what free space the disk must have.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct KeeperOptions {
-    pub(crate) snapshot_every: u64,
-    pub(crate) forget_after: Duration,
-    pub(crate) min_free: u64,
-    /// The length of a segment of the log.
-    pub(crate) segment_bytes: u64,
-}
-
 /// The keeper of one node.
 pub(crate) struct Keeper<W: World> {
     world: W,
@@ -53,7 +44,7 @@ pub(crate) struct Keeper<W: World> {
     built: mpsc::Receiver<(SnapshotMeta, Machine)>,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
-    options: KeeperOptions,
+    options: Options,
     /// How many bytes the log had taken at the last snapshot.
     bytes: u64,
     /// When the next snapshot is taken at the latest, if there is anything to forget.
@@ -67,7 +58,7 @@ impl<W: World> Keeper<W> {
         node: Node<W>,
         health: Arc<Health>,
         metrics: Arc<Metrics>,
-        options: KeeperOptions,
+        options: Options,
     ) -> Keeper<W> {
         let Node { world, raft, state, log, disk, outside, built, .. } = node;
         let now = Instant::now();

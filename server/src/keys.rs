@@ -268,7 +268,7 @@ mod tests {
     }
 
     fn plain(nth: u64) -> Key {
-        format!("key {nth}").replace(' ', "-").parse().unwrap()
+        format!("key-{nth}").parse().unwrap()
     }
 
     fn look_up(keys: &Keys, user: u64, key: &Key, now: u64) -> Known {

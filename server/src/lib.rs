@@ -19,6 +19,7 @@ mod machine;
 mod metrics;
 mod name;
 mod node;
+mod options;
 mod outside;
 mod peers;
 mod proposer;
@@ -42,5 +43,6 @@ pub mod world;
 
 pub use connections::QUEUE;
 pub use name::{Name, NameError};
-pub use node::{StartError, Together};
-pub use server::{Options, Server};
+pub use node::StartError;
+pub use options::{Options, Together};
+pub use server::Server;

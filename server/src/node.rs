@@ -1,8 +1,8 @@
 //! One node: openraft with its log, its machine and its snapshots.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use crate::dispatcher::Dispatcher;
 use crate::identity::Identity;
 use crate::log::{self, Log};
 use crate::machine::{Change, Machine, MachineError};
+use crate::options::{Options, Together};
 use crate::outside::{Outside, Parts};
 use crate::peers::{self, Network};
 use crate::raft::{Encoded, Membership, SnapshotMeta, TypeConfig};
@@ -32,28 +33,6 @@ const BYTES_PER_MEMBERSHIP: u64 = 256;
 
 /// Is told how long each write to the log took.
 pub(crate) type SyncTime = Arc<dyn Fn(Duration) + Send + Sync>;
-
-/// What a node needs to start.
-#[derive(Debug, Clone)]
-pub(crate) struct NodeOptions {
-    /// The engine's configuration. Its instance number is the cluster's id; 0 stands for a random one.
-    pub(crate) config: Config,
-    /// The data folder. Without one, all data is lost when the node ends.
-    pub(crate) data: Option<PathBuf>,
-    pub(crate) segment_bytes: u64,
-    pub(crate) together: Option<Together>,
-}
-
-/// Nodes that are founded together. All of them start with the same values but for `node`.
-#[derive(Debug, Clone)]
-pub struct Together {
-    /// The number of this node.
-    pub node: u64,
-    /// The address that each node listens on for the others, by number.
-    pub nodes: BTreeMap<u64, String>,
-    /// Where this node listens for the others.
-    pub listen: SocketAddr,
-}
 
 /// A running node.
 pub(crate) struct Node<W: World> {
@@ -137,7 +116,7 @@ impl<W: World> Node<W> {
     /// The data folder can't be used, or another node of [`Together`] has its address.
     pub(crate) async fn start(
         world: W,
-        options: NodeOptions,
+        options: &Options,
         dispatcher: Dispatcher,
         sync_time: SyncTime,
     ) -> Result<Node<W>, StartError> {
@@ -147,12 +126,12 @@ impl<W: World> Node<W> {
 
     async fn start_in_scope(
         world: W,
-        options: NodeOptions,
+        options: &Options,
         dispatcher: Dispatcher,
         sync_time: SyncTime,
     ) -> Result<Node<W>, StartError> {
         let id = options.together.as_ref().map_or(1, |together| together.node);
-        let stored = Stored::<W>::open(&world, &options, id, sync_time).await?;
+        let stored = Stored::<W>::open(&world, options, id, sync_time).await?;
         let Stored { identity, applied, log, disk, snapshots } = stored;
         let outside: Arc<dyn Outside> = Arc::new(Parts { world: world.clone(), snapshots });
         let has_snapshot = applied.last.is_some();
@@ -202,7 +181,7 @@ impl<W: World> Node<W> {
     }
 }
 
-fn raft_error(error: &dyn std::fmt::Display) -> StartError {
+fn raft_error(error: impl Display) -> StartError {
     StartError::Raft(error.to_string())
 }
 
@@ -224,8 +203,8 @@ async fn start_raft(
         max_in_snapshot_log_to_keep: 0,
         ..openraft::Config::default()
     };
-    let config = Arc::new(config.validate().map_err(|error| raft_error(&error))?);
-    Raft::new(id, config, network, log, replica).await.map_err(|error| raft_error(&error))
+    let config = Arc::new(config.validate().map_err(raft_error)?);
+    Raft::new(id, config, network, log, replica).await.map_err(raft_error)
 }
 
 /// Founds the cluster of these members if it is new, and takes part in it. Returns whether the node is
@@ -235,21 +214,21 @@ async fn join(
     raft: &Raft<TypeConfig>,
     members: BTreeMap<u64, BasicNode>,
 ) -> Result<bool, StartError> {
-    if !raft.is_initialized().await.map_err(|error| raft_error(&error))? {
+    if !raft.is_initialized().await.map_err(raft_error)? {
         match raft.initialize(members).await {
             // Another node that was founded together with this one may have been faster.
             Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}
-            Err(error) => return Err(raft_error(&error)),
+            Err(error) => return Err(raft_error(error)),
         }
     }
     let voters = raft.with_raft_state(|state| {
         state.membership_state.effective().voter_ids().collect::<Vec<_>>()
     });
-    let alone = voters.await.map_err(|error| raft_error(&error))? == [id];
+    let alone = voters.await.map_err(raft_error)? == [id];
     if alone {
-        raft.trigger().elect().await.map_err(|error| raft_error(&error))?;
+        raft.trigger().elect().await.map_err(raft_error)?;
         let ready = raft.wait(None).metrics(is_ready, "the only voter leads").await;
-        ready.map_err(|error| raft_error(&error))?;
+        ready.map_err(raft_error)?;
     } else {
         raft.runtime_config().elect(true);
     }
@@ -273,10 +252,8 @@ impl Configure {
         }
         info!("the engine gets another configuration");
         let change = Change::Configure(Box::new(config)).encode();
-        match self.raft.client_write(Encoded(change.into())).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(raft_error(&error)),
-        }
+        let written = self.raft.client_write(Encoded(change.into())).await;
+        written.map(|_| ()).map_err(raft_error)
     }
 
     async fn whenever_leading(self) {
@@ -322,7 +299,7 @@ fn with_totals(config: Config, memory: u64) -> Config {
 impl<W: World> Stored<W> {
     async fn open(
         world: &W,
-        options: &NodeOptions,
+        options: &Options,
         node: u64,
         sync_time: SyncTime,
     ) -> Result<Stored<W>, StartError> {

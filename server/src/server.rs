@@ -1,11 +1,9 @@
 //! A node with its HTTP server.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use disband::Config;
 use openraft::error::Fatal;
 use openraft::{BasicNode, Raft, RaftMetrics};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -16,15 +14,16 @@ use crate::connections::{Close, Connections};
 use crate::dispatcher::Dispatcher;
 use crate::health::{Health, Reason};
 use crate::http::{self, HttpOptions};
-use crate::keeper::{Keeper, KeeperOptions};
+use crate::keeper::Keeper;
 use crate::log::Log;
 use crate::metrics::Metrics;
-use crate::node::{Node, NodeOptions, StartError, Together};
+use crate::node::{Node, StartError};
+use crate::options::Options;
 use crate::proposer::Proposer;
 use crate::raft::TypeConfig;
 use crate::reads::Reads;
 use crate::secret;
-use crate::service::{Parts, Service};
+use crate::service::Service;
 use crate::tokens::Tokens;
 use crate::world::{Listener, World};
 
@@ -36,49 +35,6 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// How long the requests under way may take at the shutdown.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
-
-/// The options of a server.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Address to listen on. Port 0, the default, takes any free port.
-    pub listen: SocketAddr,
-    /// The engine's configuration. It replaces the one of the last start. Its instance number is the id
-    /// of the cluster: 0 stands for a random one, or for that of the data folder. Without
-    /// [`message_bytes_total`](disband::Limits::message_bytes_total) or
-    /// [`memberships_total`](disband::Limits::memberships_total), they follow from the memory of the
-    /// machine.
-    pub config: Config,
-    /// Folder to keep the data in. With `None`, all data is lost when the server ends.
-    pub data: Option<PathBuf>,
-    /// Take a snapshot after this many bytes of log.
-    pub snapshot_every: u64,
-    /// How many bytes a file of the log has.
-    pub segment_bytes: u64,
-    /// No file holds an erased message, or the history of a dissolved group, for longer than this.
-    pub forget_after: Duration,
-    /// Refuse commands while the disk has fewer free bytes than this.
-    pub min_free: u64,
-    /// How long a client may take to send the headers of a request.
-    pub header_timeout: Duration,
-    /// The nodes that are founded together. `None` for a node that is alone.
-    pub together: Option<Together>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            config: Config::default(),
-            data: None,
-            snapshot_every: 64 << 20,
-            segment_bytes: 16 << 20,
-            forget_after: Duration::from_secs(24 * 60 * 60),
-            min_free: 256 << 20,
-            header_timeout: Duration::from_secs(10),
-            together: None,
-        }
-    }
-}
 
 /// A running server.
 pub struct Server {
@@ -146,23 +102,17 @@ impl Running {
         let metrics = Arc::new(Metrics::new());
         let connections = Arc::new(Connections::new(Arc::clone(&metrics)));
         let health = Arc::new(Health::default());
-        let (guard, dispatching) = mpsc::channel(1);
-        let dispatcher = Dispatcher::start(world, Arc::clone(&connections), guard);
-        let node_options = NodeOptions {
-            config: options.config,
-            data: options.data.clone(),
-            segment_bytes: options.segment_bytes,
-            together: options.together.clone(),
-        };
+        let (dispatcher, dispatch) = Dispatcher::new(world, Arc::clone(&connections));
+        let dispatching = spawn_with_guard(world, dispatch);
         let observe = Arc::clone(&metrics);
         let sync_time = Arc::new(move |time: Duration| observe.syncs.observe(time.as_secs_f64()));
-        let node = Node::start(world.clone(), node_options, dispatcher, sync_time).await?;
+        let node = Node::start(world.clone(), options, dispatcher, sync_time).await?;
         let key = secret::token_key(world, node.disk.as_ref()).await;
         let key = key.map_err(|error| StartError::data(options.data.as_deref(), error))?;
         node.keep_configured(options.config).await?;
         let (raft, log) = (node.raft.clone(), node.log.clone());
         let (state, clock) = (Arc::clone(&node.state), world.clone());
-        let service = Arc::new(Service::new(Parts {
+        let service = Arc::new(Service {
             proposer: Proposer::start(
                 world,
                 raft.clone(),
@@ -176,15 +126,10 @@ impl Running {
             connections: Arc::clone(&connections),
             metrics: Arc::clone(&metrics),
             tokens: Tokens::new(key),
-        }));
+            under_way: Arc::default(),
+        });
         world.spawn(watch_health(raft.metrics(), log.failed(), Arc::clone(&health), connections));
-        let keeper = KeeperOptions {
-            snapshot_every: options.snapshot_every,
-            forget_after: options.forget_after,
-            min_free: options.min_free,
-            segment_bytes: options.segment_bytes,
-        };
-        let keeper = Keeper::new(node, Arc::clone(&health), metrics, keeper);
+        let keeper = Keeper::new(node, Arc::clone(&health), metrics, options.clone());
         let keeping = spawn_with_guard(world, keeper.run());
         Ok(Running { service, health, raft, log, dispatching, keeping })
     }
@@ -206,7 +151,10 @@ impl Running {
 
 /// The service of a node in memory, for tests of what uses it.
 #[cfg(test)]
-pub(crate) async fn service_in_memory<W: World>(world: &W, config: Config) -> Arc<Service> {
+pub(crate) async fn service_in_memory<W: World>(
+    world: &W,
+    config: disband::Config,
+) -> Arc<Service> {
     let options = Options { config, ..Options::default() };
     Running::start(world, &options).await.expect("a node in memory starts").service
 }

@@ -30,23 +30,11 @@ pub(crate) enum Consistency {
 
 /// The state that all routes share.
 pub(crate) struct Service {
-    state: Arc<State>,
-    proposer: Proposer,
-    reads: Reads,
-    health: Arc<Health>,
-    under_way: Arc<UnderWay>,
-    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
-    pub(crate) connections: Arc<Connections>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) tokens: Tokens,
-}
-
-/// The parts of a service.
-pub(crate) struct Parts {
     pub(crate) state: Arc<State>,
     pub(crate) proposer: Proposer,
     pub(crate) reads: Reads,
     pub(crate) health: Arc<Health>,
+    pub(crate) under_way: Arc<UnderWay>,
     pub(crate) clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) metrics: Arc<Metrics>,
@@ -54,21 +42,6 @@ pub(crate) struct Parts {
 }
 
 impl Service {
-    pub(crate) fn new(parts: Parts) -> Service {
-        let Parts { state, proposer, reads, health, clock, connections, metrics, tokens } = parts;
-        Service {
-            state,
-            proposer,
-            reads,
-            health,
-            under_way: Arc::default(),
-            clock,
-            connections,
-            metrics,
-            tokens,
-        }
-    }
-
     /// Carries out a command, and answers when it cannot be lost any more. The caller sets a time limit:
     /// dropping the future does not undo the command.
     ///

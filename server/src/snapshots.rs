@@ -162,7 +162,7 @@ impl<D: Disk> Inner<D> {
 }
 
 /// The name of the snapshot that ends with this entry.
-fn name(index: u64) -> String {
+pub(crate) fn name(index: u64) -> String {
     format!("{index:020}.snapshot")
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const ORDER: [&str; 38] = [
+const ORDER: [&str; 39] = [
     "name",
     "key",
     "types",
@@ -20,8 +20,9 @@ const ORDER: [&str; 38] = [
     "raft",
     "real",
     "identity",
-    "log",
     "snapshots",
+    "log",
+    "options",
     "unanswered",
     "under_way",
     "health",

@@ -8,6 +8,7 @@ use super::segment::{self, Current, Header, Segment};
 use crate::disk::{DataError, Disk, DiskFile, FOLDER, TEMPORARY};
 use crate::identity::Identity;
 use crate::raft::LogId;
+use crate::snapshots;
 
 /// A sealed segment.
 pub(crate) struct Sealed {
@@ -241,7 +242,7 @@ fn drop_snapshot(
         return match index(begin).max(index(marks.purged)) {
             None => Ok(()),
             Some(upto) => Err(DataError::Missing {
-                file: format!("{upto:020}.snapshot, or a newer one,"),
+                file: format!("{}, or a newer one,", snapshots::name(upto)),
                 why: format!("the log from {first} on does not contain the entries up to {upto}"),
             }),
         };
